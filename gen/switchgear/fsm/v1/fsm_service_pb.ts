@@ -194,7 +194,7 @@ export type ListConfigurationVersionsRequest = Message<"switchgear.fsm.v1.ListCo
   name: string;
 
   /**
-   * How many at most; 0 = 20, more than 100 = 100. A page ends earlier at 3 MiB.
+   * How many at most; 0 = 20, more than 20 = 20. A page ends earlier at 3 MiB.
    *
    * @generated from field: int32 page_size = 2;
    */
@@ -1651,8 +1651,9 @@ export const FsmService: GenService<{
    * without changes moves the cursor on. With `snapshot` the machines there are come first, and a
    * change may repeat what they showed: compare uid and version. Ends with OUT_OF_RANGE when the
    * cursor is older than what is kept (changes are kept for at least 5 minutes, and at most 100,000
-   * in each part of the store), RESOURCE_EXHAUSTED with the cursor in ErrorInfo when the reader is
-   * too slow, and NOT_FOUND if the name is unknown.
+   * in each part of the store), UNAVAILABLE with the cursor in ErrorInfo when the service stops or
+   * loses its store, and NOT_FOUND if the name is unknown. A slow reader is waited for until what it
+   * has not read is no longer kept.
    *
    * @generated from rpc switchgear.fsm.v1.FsmService.WatchTransitions
    */
