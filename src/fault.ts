@@ -54,6 +54,8 @@ export const REASONS = {
   EFFECT_UNKNOWN: 'unavailable',
   DRAINING: 'unavailable',
 
+  ORIGIN_REFUSED: 'denied',
+
   NOT_SERVED: 'unimplemented',
   CANCELLED: 'cancelled',
   DEADLINE_EXCEEDED: 'deadline',

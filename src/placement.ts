@@ -34,13 +34,6 @@ export interface PlacementStore {
   replace(expected: string | undefined, next: string): Promise<boolean>;
 }
 
-/** How a shared engine knows that the process that embeds a service is alive. */
-export interface OwnershipStore {
-  /** Makes `ownerId` the owner of `service` for `ttlMs` if there is none or it is already; returns the owner. */
-  hold(service: string, ownerId: string, ttlMs: number): Promise<string>;
-  release(service: string, ownerId: string): Promise<void>;
-}
-
 /** A start that must not go on, as one line for the operator. */
 export class PlacementRefusal extends Error {
   override readonly name = 'PlacementRefusal';
