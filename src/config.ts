@@ -1,0 +1,201 @@
+/**
+ * One typed object from flags, environment and file; every default is stated here. A setting is known
+ * by one name: `--grpc-port`, `SWITCHGEAR_GRPC_PORT`, and `grpc-port` in the file. All that is wrong is
+ * reported at once, each with where the value came from.
+ */
+import { readFileSync } from 'node:fs';
+import { parse as parseYaml } from 'yaml';
+import { DEFAULT_OUTCOME_RETENTION_MS, MAX_OUTCOME_RETENTION_MS } from './fsm/machine.js';
+import * as kind from './setting.js';
+
+/** The services that this release has. */
+export const SERVICES = ['fsm'] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+export interface Config {
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly host: string;
+  readonly dataDir: string;
+  readonly redisUrl: string | undefined;
+  readonly redisCaFile: string | undefined;
+  readonly redisCertFile: string | undefined;
+  readonly redisKeyFile: string | undefined;
+  readonly services: readonly ServiceName[];
+  readonly namespace: string;
+  readonly durability: 'fsync' | 'relaxed';
+  readonly corsOrigins: readonly string[];
+  readonly fsmOutcomeRetentionMs: number;
+  readonly logLevel: string;
+  readonly insecure: boolean;
+}
+
+/** A start that cannot go on: every complaint is one line for the operator. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly complaints: readonly string[];
+
+  constructor(complaints: readonly string[]) {
+    super(complaints.join('\n'));
+    this.complaints = complaints;
+  }
+}
+
+const SETTINGS = {
+  'grpc-port': kind.port(7398, 'port for gRPC; 0 = any free one'),
+  'http-port': kind.port(7399, 'port for Connect, gRPC-Web, JSON, health and metrics; 0 = any free one'),
+  host: kind.text('127.0.0.1', 'ADDRESS', 'address to listen on'),
+  data: kind.text('./switchgear-data', 'DIR', 'where embedded stores keep their data'),
+  redis: kind.redisUrl('keep fsm in this Redis 7 or Redis Cluster'),
+  'redis-ca': kind.optionalText('FILE', 'CA that Redis certificates are checked against'),
+  'redis-cert': kind.optionalText('FILE', 'client certificate for Redis'),
+  'redis-key': kind.optionalText('FILE', 'key of the client certificate for Redis'),
+  services: kind.someOf(SERVICES, 'NAME,...', 'the services to serve'),
+  namespace: kind.identifier('switchgear', 'NAME', 'prefix of every key in a shared engine'),
+  durability: kind.oneOf(
+    ['fsync', 'relaxed'],
+    'fsync',
+    'embedded stores: on disk when answered, or soon after',
+  ),
+  'cors-origin': kind.list('ORIGIN,...', 'web origins, besides its own, that may call the HTTP port'),
+  'fsm-outcome-retention': kind.duration(
+    DEFAULT_OUTCOME_RETENTION_MS,
+    MAX_OUTCOME_RETENTION_MS,
+    'how long an event id is remembered after its event',
+  ),
+  'log-level': kind.oneOf(['debug', 'info', 'warn', 'error', 'silent'], 'info', 'least severe log line'),
+  insecure: kind.flag('listen beyond loopback without authentication and TLS'),
+} satisfies Record<string, kind.Setting<unknown>>;
+
+type SettingName = keyof typeof SETTINGS;
+type Values = { [K in SettingName]: (typeof SETTINGS)[K]['fallback'] };
+interface Given {
+  readonly text: string;
+  readonly from: string;
+}
+
+/** Reads the configuration; throws ConfigError with every complaint. */
+export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Config {
+  const complaints: string[] = [];
+  const flags = readFlags(args, complaints);
+  const file = readFile(flags.get('config')?.text ?? env.SWITCHGEAR_CONFIG, complaints);
+  flags.delete('config');
+  const given = new Map([...file, ...readEnvironment(env), ...flags]);
+  const values = parseAll(given, complaints);
+  if (!values.insecure && !isLoopback(values.host))
+    complaints.push(
+      `--host ${values.host} can be reached from other machines, and there is no authentication: ` +
+        'listen on 127.0.0.1, or say --insecure if the network is trusted',
+    );
+  if (complaints.length > 0) throw new ConfigError(complaints);
+  return toConfig(values);
+}
+
+/** The settings as --help shows them. */
+export function describeSettings(): string {
+  const rows = Object.entries(SETTINGS).map(([name, setting]) => {
+    const { shape, help, shown } = setting as kind.Setting<unknown>;
+    return [`  --${name} ${shape}`, shown ? `${help} (${shown})` : help] as const;
+  });
+  rows.push(['  --config FILE', 'YAML file with any of these settings by name']);
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  return rows.map(([left, right]) => left.padEnd(width) + right).join('\n');
+}
+
+function readFlags(args: readonly string[], complaints: string[]): Map<string, Given> {
+  const given = new Map<string, Given>();
+  for (let i = 0; i < args.length; i += 1) {
+    const arg = args[i] as string;
+    const [name = '', inline] = arg.startsWith('--') ? splitOnce(arg.slice(2), '=') : [];
+    if (name !== 'config' && !isSetting(name)) {
+      complaints.push(`${arg.split('=')[0]} is not an option; --help lists them`);
+      continue;
+    }
+    const isFlag = name === 'insecure';
+    if (!isFlag && inline === undefined) i += 1;
+    const value = inline ?? (isFlag ? 'true' : args[i]);
+    if (value === undefined) complaints.push(`--${name} needs a value`);
+    else if (name !== 'config' && (SETTINGS[name] as kind.Setting<unknown>).isSecret?.(value))
+      complaints.push(
+        `--${name} holds a secret, which other users could see: set ${environmentName(name)} instead`,
+      );
+    else given.set(name, { text: value, from: `--${name}` });
+  }
+  return given;
+}
+
+function readEnvironment(env: NodeJS.ProcessEnv): Map<string, Given> {
+  const given = new Map<string, Given>();
+  for (const name of Object.keys(SETTINGS)) {
+    const text = env[environmentName(name)];
+    if (text !== undefined && text !== '') given.set(name, { text, from: environmentName(name) });
+  }
+  return given;
+}
+
+function readFile(path: string | undefined, complaints: string[]): Map<string, Given> {
+  const given = new Map<string, Given>();
+  if (!path) return given;
+  try {
+    const content: unknown = parseYaml(readFileSync(path, 'utf8')) ?? {};
+    if (typeof content !== 'object' || Array.isArray(content)) throw new Error('must be a map of settings');
+    for (const [name, value] of Object.entries(content as Record<string, unknown>)) {
+      if (isSetting(name)) given.set(name, { text: String(value), from: `${name} in ${path}` });
+      else complaints.push(`${name} in ${path} is not a setting; --help lists them`);
+    }
+  } catch (error) {
+    complaints.push(`configuration file ${path}: ${(error as Error).message}`);
+  }
+  return given;
+}
+
+function parseAll(given: ReadonlyMap<string, Given>, complaints: string[]): Values {
+  const entries = Object.entries(SETTINGS).map(([name, setting]) => {
+    const value = given.get(name);
+    if (!value) return [name, setting.fallback];
+    try {
+      return [name, setting.parse(value.text)];
+    } catch (error) {
+      complaints.push(`${value.from}: ${(error as Error).message}`);
+      return [name, setting.fallback];
+    }
+  });
+  return Object.fromEntries(entries) as Values;
+}
+
+function toConfig(values: Values): Config {
+  return {
+    grpcPort: values['grpc-port'],
+    httpPort: values['http-port'],
+    host: values.host,
+    dataDir: values.data,
+    redisUrl: values.redis,
+    redisCaFile: values['redis-ca'],
+    redisCertFile: values['redis-cert'],
+    redisKeyFile: values['redis-key'],
+    services: values.services,
+    namespace: values.namespace,
+    durability: values.durability,
+    corsOrigins: values['cors-origin'],
+    fsmOutcomeRetentionMs: values['fsm-outcome-retention'],
+    logLevel: values['log-level'],
+    insecure: values.insecure,
+  };
+}
+
+function isSetting(name: string): name is SettingName {
+  return Object.hasOwn(SETTINGS, name);
+}
+
+function environmentName(setting: string): string {
+  return `SWITCHGEAR_${setting.toUpperCase().replaceAll('-', '_')}`;
+}
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -1,0 +1,77 @@
+/**
+ * Both ports over one pipeline: started together, drained together. Whoever starts them also says when
+ * to stop; by then health has said so, and callers have had time to go elsewhere.
+ */
+import type { Logger } from 'pino';
+import type { ServiceBinding, Validate } from '../call.js';
+import { GrpcPort } from './grpc-port.js';
+import type { HealthBook } from './health.js';
+import { HttpPort } from './http-port.js';
+import { DEFAULT_LIMITS, type Limits } from './limits.js';
+import type { Metrics } from './metrics.js';
+import { Pipeline } from './pipeline.js';
+import { Web } from './web.js';
+
+export interface TransportOptions {
+  readonly host: string;
+  /** 0 = any free one. */
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly bindings: readonly ServiceBinding[];
+  readonly health: HealthBook;
+  readonly validate: Validate;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Origins of pages that may call, besides our own. */
+  readonly corsOrigins?: readonly string[];
+  readonly limits?: Partial<Limits>;
+}
+
+export interface Transports {
+  /** `host:port`, as bound. */
+  readonly grpcAddress: string;
+  readonly httpAddress: string;
+  /**
+   * Says goodbye on both ports, lets unary calls finish, tells streams to end, and closes what is left
+   * after `graceMs`. Resolves when every connection is closed.
+   */
+  drain(graceMs: number): Promise<void>;
+}
+
+/** Listens on both ports; rejects with one line if either cannot. */
+export async function startTransports(options: TransportOptions): Promise<Transports> {
+  const { host, bindings, validate, metrics, log, health, corsOrigins = [] } = options;
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const pipeline = new Pipeline({ validate, log, metrics });
+  const rpcs = bindings.flatMap((binding) => pipeline.wrap(binding));
+  const web = new Web({ rpcs, limits, corsOrigins, health, metrics, log });
+  const grpc = new GrpcPort(host, options.grpcPort, limits, rpcs);
+  const http = new HttpPort(host, options.httpPort, limits, web);
+  const ports = [grpc, http] as const;
+  try {
+    const [grpcAddress, httpAddress] = [await grpc.listen(), await http.listen()];
+    return { grpcAddress, httpAddress, drain: (graceMs) => drain(pipeline, ports, graceMs) };
+  } catch (error) {
+    await Promise.all(ports.map((port) => port.close()));
+    throw error;
+  }
+}
+
+// Statuses that were just written need a moment to leave before their connection is closed.
+const FLUSH_MS = 250;
+
+async function drain(
+  pipeline: Pipeline,
+  ports: readonly [GrpcPort, HttpPort],
+  graceMs: number,
+): Promise<void> {
+  for (const port of ports) port.drain();
+  const flushMs = Math.min(FLUSH_MS, graceMs / 2);
+  await pipeline.drain(graceMs - flushMs);
+  pipeline.close();
+  await Promise.race([
+    Promise.all(ports.map((port) => port.whenIdle())),
+    new Promise((done) => setTimeout(done, flushMs)),
+  ]);
+  await Promise.all(ports.map((port) => port.close()));
+}

@@ -1,0 +1,214 @@
+/**
+ * What happens around every handler, once for both ports: one signal for deadline, cancellation and
+ * drain; validation; the handler; what it threw becomes a status; duration and code are counted; a
+ * failed call is one line in the log. The transports before it know bytes, the handlers behind it know
+ * messages, and neither knows the other.
+ *
+ * The hot path is a unary call that succeeds: one object per call, one promise, no closure, no timer of
+ * its own, and a signal only when the handler asks for it. What it costs beside bare grpc-js:
+ * test/bench/echo.ts.
+ */
+import { randomUUID } from 'node:crypto';
+import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
+import type { Logger } from 'pino';
+import type { ServiceBinding, Validate } from '../call.js';
+import { Fault } from '../fault.js';
+import { RequestStream, ResponseStream } from './call-streams.js';
+import { UNARY_DEADLINE_MAX_MS, unreadableTimeout } from './deadline.js';
+import { type Failure, logUnforeseen, toFailure } from './failure.js';
+import type { RpcLatency } from './latency-histogram.js';
+import type { Metrics } from './metrics.js';
+import type { OpenCall } from './open-call.js';
+import { domainOf } from './status.js';
+import { TimerWheel } from './timer-wheel.js';
+
+/** A request whose bytes are no message: the transports hand it on in the message's place. */
+export class Malformed {
+  readonly cause: unknown;
+
+  constructor(cause: unknown) {
+    this.cause = cause;
+  }
+}
+
+export interface PipelineOptions {
+  readonly validate: Validate;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** All calls of one server. */
+export class Pipeline {
+  readonly options: PipelineOptions;
+  readonly wheel = new TimerWheel();
+  readonly #calls = new Set<OpenCall>();
+  readonly #draining = new Fault('DRAINING', 'the server is stopping; another one will answer');
+  #isDraining = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: PipelineOptions) {
+    this.options = options;
+    options.metrics.showLoad({
+      callsInFlight: () => this.#calls.size,
+      streamsOpen: () => this.#streams().length,
+    });
+  }
+
+  /** Wraps every rpc of a service. */
+  wrap(binding: ServiceBinding): Rpc[] {
+    return binding.service.methods.map((method) => {
+      const handler = binding.handlers[method.localName];
+      if (typeof handler !== 'function') throw new Error(`${method} has no handler`);
+      return new Rpc(this, method, handler as Handler);
+    });
+  }
+
+  /** Takes a call in; false when it was turned away. */
+  admit(call: OpenCall): boolean {
+    if (this.#isDraining) {
+      call.fail(this.#draining);
+      return false;
+    }
+    if (Number.isNaN(call.deadlineMs)) {
+      call.fail(unreadableTimeout());
+      return false;
+    }
+    if (call.rpc.isUnary) call.deadlineMs = Math.min(call.deadlineMs, call.startMs + UNARY_DEADLINE_MAX_MS);
+    this.#calls.add(call);
+    call.watchDeadline();
+    return true;
+  }
+
+  /** A call has ended. */
+  retire(call: OpenCall): void {
+    this.wheel.remove(call);
+    this.#calls.delete(call);
+    const durationMs = performance.now() - call.startMs;
+    call.rpc.latency.observe(call.failure?.code ?? 'OK', durationMs);
+    if (call.failure !== undefined) this.#log(call.failure, call, durationMs);
+    if (this.#calls.size === 0) this.#onIdle?.();
+  }
+
+  /** A handler that failed while cleaning up after its call had ended. */
+  report(error: unknown, call: OpenCall): void {
+    const { fault } = call.rpc.describe(error, call);
+    if (fault.kind === 'internal') logUnforeseen(this.options.log, fault, { rpc: call.rpc.name });
+  }
+
+  /** Turns new calls away and tells streams to end; resolves when no call is left, or after `graceMs`. */
+  async drain(graceMs: number): Promise<void> {
+    this.#isDraining = true;
+    for (const call of this.#streams()) call.abort(this.#draining);
+    if (this.#calls.size > 0) await this.#idle(graceMs);
+  }
+
+  /** Ends whatever is still under way. */
+  close(): void {
+    for (const call of this.#calls) {
+      call.abort(this.#draining);
+      call.fail(call.abortFault);
+    }
+    this.wheel.close();
+  }
+
+  #streams(): OpenCall[] {
+    return Array.from(this.#calls).filter((call) => !call.rpc.isUnary);
+  }
+
+  #idle(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, graceMs);
+      this.#onIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #log({ fault, code }: Failure, { rpc }: OpenCall, durationMs: number): void {
+    const { log } = this.options;
+    const context = { rpc: rpc.name, code, duration_ms: Math.round(durationMs * 1000) / 1000 };
+    if (fault.kind === 'internal') {
+      logUnforeseen(log, fault, context);
+      return;
+    }
+    const line = { ...context, reason: fault.reason, correlation_id: randomUUID(), facts: fault.facts };
+    log.info(fault.cause === undefined ? line : { ...line, err: fault.cause }, fault.message);
+  }
+}
+
+type Handler = (input: unknown, call: OpenCall) => unknown;
+
+/** One rpc: its handler with everything around it. */
+export class Rpc {
+  readonly pipeline: Pipeline;
+  readonly method: DescMethod;
+  /** `switchgear.fsm.v1.FsmService/SendEvent` */
+  readonly name: string;
+  readonly isUnary: boolean;
+  readonly latency: RpcLatency;
+  readonly #domain: string;
+  readonly #handler: Handler;
+
+  constructor(pipeline: Pipeline, method: DescMethod, handler: Handler) {
+    this.pipeline = pipeline;
+    this.method = method;
+    this.name = `${method.parent.typeName}/${method.name}`;
+    this.isUnary = method.methodKind === 'unary';
+    this.latency = pipeline.options.metrics.latencyOf(this.name);
+    this.#domain = domainOf(method.parent.typeName);
+    this.#handler = handler;
+  }
+
+  async unary(call: OpenCall, request: unknown): Promise<void> {
+    if (!this.pipeline.admit(call)) return;
+    try {
+      this.check(request);
+      call.succeed(await this.#handler(request, call));
+    } catch (error) {
+      call.fail(error);
+    }
+  }
+
+  async clientStream(call: OpenCall, requests: AsyncIterable<unknown>): Promise<void> {
+    if (!this.pipeline.admit(call)) return;
+    try {
+      call.succeed(await this.#handler(new RequestStream(call, requests), call));
+    } catch (error) {
+      call.fail(error);
+    }
+  }
+
+  /** The answers end with the call; how it failed, if it did, is in `call.failure`. */
+  serverStream(call: OpenCall, request: unknown): AsyncIterable<unknown> {
+    return new ResponseStream(call, () => {
+      this.check(request);
+      return this.#handler(request, call) as AsyncIterable<unknown>;
+    });
+  }
+
+  bidi(call: OpenCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown> {
+    const input = new RequestStream(call, requests);
+    return new ResponseStream(call, () => this.#handler(input, call) as AsyncIterable<unknown>);
+  }
+
+  /** Throws unless a request is a message that keeps to its proto. */
+  check(request: unknown): void {
+    if (request instanceof Malformed) throw malformed(request, this.method.input);
+    const violations = this.pipeline.options.validate(this.method.input, request as never);
+    if (violations.length === 0) return;
+    const [first] = violations;
+    const message = `${first?.field}: ${first?.description}`;
+    throw new Fault('INVALID_FIELD', message, { violations });
+  }
+
+  /** What becomes of something thrown. */
+  describe(error: unknown, call: OpenCall): Failure {
+    return toFailure(error, call.abortFault, this.#domain);
+  }
+}
+
+function malformed({ cause }: Malformed, input: DescMessage): Fault {
+  if (cause instanceof Fault) return cause;
+  return new Fault('MALFORMED_MESSAGE', `the request is not a valid ${input.typeName}`, { cause });
+}

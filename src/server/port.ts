@@ -1,0 +1,99 @@
+/**
+ * A listening TCP port with a cap on connections, in all and per address. It accepts, counts and hands
+ * the socket on; what speaks on it is the owner's matter. grpc-js and Node's servers can listen for
+ * themselves, but none of them counts by address, and the HTTP port must look at the first bytes before
+ * it knows which server is meant. Handing a socket on costs nothing per call.
+ */
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Limits } from './limits.js';
+
+export interface PortOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly limits: Limits;
+  readonly onSocket: (socket: Socket) => void;
+}
+
+export class Port {
+  readonly #server: Server;
+  readonly #options: PortOptions;
+  readonly #sockets = new Set<Socket>();
+  readonly #countByAddress = new Map<string, number>();
+
+  constructor(options: PortOptions) {
+    this.#options = options;
+    this.#server = createServer({ noDelay: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
+    // Beyond this Node closes a connection before anything is made for it.
+    this.#server.maxConnections = options.limits.connections;
+  }
+
+  /** Resolves to `host:port`; rejects with one line that says what is in the way. */
+  listen(): Promise<string> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (error: NodeJS.ErrnoException) => reject(refusal(error, host, port)));
+      this.#server.listen({ host, port }, () => {
+        // A connection that breaks while it is accepted is no reason to stop accepting.
+        this.#server.removeAllListeners('error').on('error', () => {});
+        resolve(describe(this.#server.address() as AddressInfo));
+      });
+    });
+  }
+
+  /** Accepts no more; what is open stays open. */
+  stopListening(): void {
+    this.#server.close();
+  }
+
+  /** Resolves when no connection is left. */
+  async whenIdle(): Promise<void> {
+    await Promise.all(
+      Array.from(this.#sockets, (socket) => new Promise((done) => socket.once('close', done))),
+    );
+  }
+
+  /** Closes every connection, and resolves when they are gone. */
+  async close(): Promise<void> {
+    const idle = this.whenIdle();
+    for (const socket of this.#sockets) socket.destroy();
+    if (this.#server.listening) this.#server.close();
+    await idle;
+  }
+
+  #accept(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    const count = (this.#countByAddress.get(address) ?? 0) + 1;
+    if (count > this.#options.limits.connectionsPerAddress) {
+      socket.resetAndDestroy();
+      return;
+    }
+    this.#countByAddress.set(address, count);
+    this.#sockets.add(socket);
+    // A caller that resets its connection is no fault of ours; 'close' follows.
+    socket.on('error', () => {});
+    socket.once('close', () => this.#forget(socket, address));
+    this.#options.onSocket(socket);
+  }
+
+  #forget(socket: Socket, address: string): void {
+    this.#sockets.delete(socket);
+    const count = (this.#countByAddress.get(address) ?? 1) - 1;
+    if (count > 0) this.#countByAddress.set(address, count);
+    else this.#countByAddress.delete(address);
+  }
+}
+
+function describe({ address, port, family }: AddressInfo): string {
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function refusal(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const why: Record<string, string> = {
+    EADDRINUSE: 'something else is listening there',
+    EACCES: 'this user may not listen there',
+    EADDRNOTAVAIL: 'this machine has no such address',
+  };
+  return new Error(`cannot listen on ${host}:${port}: ${why[error.code ?? ''] ?? error.message}`, {
+    cause: error,
+  });
+}

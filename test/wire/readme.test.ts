@@ -1,0 +1,90 @@
+/**
+ * The README's examples, run as they stand: every `console` block is typed into a shell, command by
+ * command, against the real process, and what is printed must be what the README says. `...` in the
+ * README stands for text that differs from run to run. Ports and the data directory are the only things
+ * that are put in the place of others, and `npm ci` has been done.
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROOT } from '../support/build.js';
+import { ServerProcess } from '../support/server-process.js';
+import { findTool, type ToolName } from '../support/tools.js';
+
+interface Example {
+  readonly command: string;
+  readonly output: string;
+}
+
+/** The commands of all `console` blocks in order, each with what is printed after it. */
+function examplesIn(markdown: string): Example[] {
+  const blocks = Array.from(markdown.matchAll(/^```console\n(.*?)^```/gms), ([, block = '']) => block);
+  return blocks.flatMap((block) =>
+    block
+      .split(/^\$ /m)
+      .slice(1)
+      .map((example) => {
+        const [command = '', ...output] = example.trimEnd().split('\n');
+        return { command, output: output.join('\n') };
+      }),
+  );
+}
+
+/** Text as in the README: `...` stands for anything within a line. */
+function matching(text: string): RegExp {
+  const parts = text.split('...').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${parts.join('[^\\n]*')}$`);
+}
+
+const EXAMPLES = examplesIn(readFileSync(join(ROOT, 'README.md'), 'utf8'));
+const [start, ...calls] = EXAMPLES;
+
+describe('the README', () => {
+  let server: ServerProcess;
+  beforeAll(async () => {
+    const [install, ...npmStart] = start?.command.split(' && ') ?? [];
+    expect([install, npmStart]).toEqual(['npm ci', ['npm start']]);
+    server = await ServerProcess.start({ command: ['npm', 'start', '--'] });
+  });
+  afterAll(async () => {
+    // By signal, so that npm hands it on; killed, it would leave the service behind.
+    expect(await server.stop()).toBe(0);
+    await server.dispose();
+  });
+
+  const asDocumented = (text: string) =>
+    text
+      .replaceAll(server.grpcAddress, '127.0.0.1:7398')
+      .replaceAll(server.httpAddress, '127.0.0.1:7399')
+      .replaceAll(server.dataDir, './switchgear-data');
+
+  it('shows the banner that a start prints', () => {
+    const printed = asDocumented(server.output).split('\n');
+    const from = printed.findIndex((line) => line.startsWith('Switchgear '));
+    const banner = printed
+      .slice(from)
+      .filter((line) => !line.startsWith('  warning') && !line.startsWith('{'));
+    expect(banner.join('\n').trimEnd()).toMatch(matching(start?.output ?? ''));
+  });
+
+  it('shows a first state machine in at most five commands', () => {
+    expect(calls.length).toBeGreaterThanOrEqual(4);
+  });
+
+  it.each(calls.map(({ command, output }) => [command.slice(0, 100), command, output] as const))(
+    '%s',
+    async (_, command, output) => {
+      const [tool] = command.split(' ') as [ToolName];
+      const path = findTool(tool);
+      if (!path) return;
+      const typed = command
+        .replace(tool, path)
+        .replaceAll('127.0.0.1:7398', server.grpcAddress)
+        .replaceAll('127.0.0.1:7399', server.httpAddress);
+      const { stdout } = await promisify(execFile)('sh', ['-c', typed]);
+      expect(asDocumented(stdout.trimEnd())).toMatch(matching(output));
+    },
+  );
+});
