@@ -57,7 +57,7 @@ const SETTINGS = {
     'fsync',
     'embedded stores: on disk when answered, or soon after',
   ),
-  'cors-origin': kind.list('ORIGIN,...', 'web origins, besides its own, that may call the HTTP port'),
+  'cors-origin': kind.list('ORIGIN,...', 'web origins whose pages may call the HTTP port'),
   'fsm-outcome-retention': kind.duration(
     DEFAULT_OUTCOME_RETENTION_MS,
     MAX_OUTCOME_RETENTION_MS,

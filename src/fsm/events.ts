@@ -90,21 +90,31 @@ export class Events {
     return this.#describe(addressee, answer, signal);
   }
 
-  /** The events of one machine, in order, in as few steps as the store allows. */
+  /**
+   * The events of one machine, in order, in as few steps as the store allows. After a step that failed
+   * the rest is not tried: a caller that sends the failed ones again keeps their order.
+   */
   async #advanceLine(line: readonly Item[], results: EventResult[], signal: AbortSignal): Promise<void> {
-    for (let start = 0; start < line.length; start += MAX_EVENTS_PER_STEP)
-      await this.#advanceStep(line.slice(start, start + MAX_EVENTS_PER_STEP), results, signal);
+    for (let start = 0; start < line.length; start += MAX_EVENTS_PER_STEP) {
+      const end = start + MAX_EVENTS_PER_STEP;
+      if (await this.#advanceStep(line.slice(start, end), results, signal)) continue;
+      for (const { index } of line.slice(end)) results[index] = this.#errorResult(notTried());
+      return;
+    }
   }
 
-  async #advanceStep(items: readonly Item[], results: EventResult[], signal: AbortSignal): Promise<void> {
+  /** True if the step was taken, whatever it answered. */
+  async #advanceStep(items: readonly Item[], results: EventResult[], signal: AbortSignal): Promise<boolean> {
     const { configurationName, fsmId } = (items[0] as Item).addressee;
     try {
       const commands = items.map(({ command }) => command);
       const answers = await this.#options.store.advance(configurationName, fsmId, commands, signal);
       for (const [i, item] of items.entries())
         results[item.index] = await this.#result(item.addressee, answers[i] as Answer, signal);
+      return true;
     } catch (error) {
       for (const { index } of items) results[index] = this.#errorResult(error);
+      return false;
     }
   }
 
@@ -149,6 +159,10 @@ export class Events {
 function invalid(violations: Fault['violations']): Fault {
   const [first] = violations;
   return new Fault('INVALID_FIELD', `${first?.field}: ${first?.description}`, { violations });
+}
+
+function notTried(): Fault {
+  return new Fault('STORE_UNAVAILABLE', 'not tried, since an earlier event of this machine failed');
 }
 
 export function eventIdReused({ configurationName, fsmId, eventId }: Addressee): Fault {

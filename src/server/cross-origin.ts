@@ -1,6 +1,8 @@
 /**
- * Which web pages may call. A browser says with `Origin` whose page asks; its own origin and the listed
- * ones may, any other is refused before a handler runs, with or without CORS. A page's POST must also
+ * Which web pages may call. A browser says with `Origin` whose page asks; the listed origins may, and
+ * this port's own by a name of this machine, any other is refused before a handler runs, with or without
+ * CORS. (By any other name the own origin may be a page elsewhere whose name was pointed at this machine
+ * after it was loaded: DNS rebinding. Behind a proxy that keeps the name, list it.) A page's POST must also
  * carry a header that only a script may set (`Connect-Protocol-Version`, or a gRPC-Web content type),
  * so that a form never reaches a handler. Callers that are no browser send no `Origin`.
  */
@@ -9,6 +11,7 @@ import { cors } from '@connectrpc/connect';
 import { Fault } from '../fault.js';
 
 const PREFLIGHT_MAX_AGE_S = 7_200;
+const LOCAL_NAME = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/;
 const GRPC_TYPE = /^application\/grpc/;
 
 export class CrossOrigin {
@@ -31,8 +34,8 @@ export class CrossOrigin {
 }
 
 function isOwn(origin: string, { headers }: IncomingMessage): boolean {
-  const host = headers.host ?? headers[':authority'];
-  return origin === `http://${host}` || origin === `https://${host}`;
+  const host = String(headers.host ?? headers[':authority']);
+  return LOCAL_NAME.test(host) && (origin === `http://${host}` || origin === `https://${host}`);
 }
 
 function isByScript({ headers }: IncomingMessage): boolean {

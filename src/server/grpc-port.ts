@@ -68,7 +68,7 @@ function grpcOptions(limits: Limits): Record<string, number> {
     'grpc.max_send_message_length': -1,
     'grpc.max_concurrent_streams': limits.streamsPerConnection,
     'grpc-node.max_session_memory': limits.sessionMemoryMb,
-    // Its bookkeeping costs 5 % of a unary call and nothing reads it.
+    // Bookkeeping for every call that nothing here reads.
     'grpc.enable_channelz': 0,
   };
 }

@@ -73,7 +73,7 @@ function clientStream(rpc: Rpc, sendMaxBytes: number) {
   return (grpcCall: ServerReadableStream<unknown, Buffer>, callback: sendUnaryData<Buffer>): void => {
     const call = new AnsweredCall(rpc, grpcCall.metadata, callback, sendMaxBytes);
     grpcCall.once('cancelled', () => call.cancel());
-    void rpc.clientStream(call, requestsOf(grpcCall));
+    void rpc.clientStream(call, new Requests(grpcCall));
   };
 }
 
@@ -87,17 +87,50 @@ function serverStream(rpc: Rpc, sendMaxBytes: number) {
 function bidi(rpc: Rpc, sendMaxBytes: number) {
   return (grpcCall: ServerDuplexStream<unknown, Buffer>): void => {
     const call = new StreamedCall(rpc, grpcCall.metadata, grpcCall, sendMaxBytes);
-    void call.pump(rpc.bidi(call, requestsOf(grpcCall)));
+    void call.pump(rpc.bidi(call, new Requests(grpcCall)));
   };
 }
 
-/** Requests as they are asked for. grpc-js would read 16 ahead, of 4 MiB each. */
-function requestsOf(grpcCall: Reader): AsyncIterable<unknown> {
-  const { _readableState: state } = grpcCall as unknown as { _readableState: { highWaterMark: number } };
-  state.highWaterMark = 1;
-  // The error of a stream that was cancelled between two reads has been heard of through 'cancelled'.
-  grpcCall.on('error', () => {});
-  return { [Symbol.asyncIterator]: () => grpcCall.iterator({ destroyOnReturn: false }) };
+/**
+ * Requests, one at a time as they are asked for. Node's own iterator destroys the stream when an error is
+ * set on it, which is how grpc-js wants to be told a status, and the status would never leave.
+ */
+class Requests implements AsyncIterableIterator<unknown, undefined> {
+  readonly #reader: Reader;
+  #waiting: ((step: IteratorResult<unknown, undefined>) => void) | undefined;
+  #isOver = false;
+
+  constructor(reader: Reader) {
+    this.#reader = reader;
+    // grpc-js would read 16 ahead, of 4 MiB each.
+    (reader as unknown as { _readableState: { highWaterMark: number } })._readableState.highWaterMark = 1;
+    reader.pause();
+    reader.on('data', (value: unknown) => {
+      reader.pause();
+      this.#waiting?.({ value });
+    });
+    reader.once('end', () => this.#end());
+    // How the call ended is told by 'cancelled'.
+    reader.on('error', () => this.#end());
+    reader.once('close', () => this.#end());
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<unknown, undefined>> {
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      if (this.#isOver) this.#end();
+      else this.#reader.resume();
+    });
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#waiting?.({ done: true, value: undefined });
+  }
 }
 
 /** A call with one answer. */

@@ -5,8 +5,9 @@
  * messages, and neither knows the other.
  *
  * The hot path is a unary call that succeeds: one object per call, one promise, no closure, no timer of
- * its own, and a signal only when the handler asks for it. What it costs beside bare grpc-js:
- * test/bench/echo.ts.
+ * its own, and a signal only when the handler asks for it. Server processor time a call, of which
+ * validation is a third of what is added (test/bench/echo.ts): grpc-js with bytes 58 us, with messages
+ * 64 us, through here 69 us.
  */
 import { randomUUID } from 'node:crypto';
 import type { DescMessage, DescMethod } from '@bufbuild/protobuf';

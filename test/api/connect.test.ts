@@ -1,4 +1,5 @@
 /** The HTTP port: the same rpcs by Connect, gRPC-Web, gRPC and plain JSON, and what keeps pages out. */
+import { request } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
@@ -225,6 +226,19 @@ describe('a page', () => {
   it('of another origin is refused before any handler runs', async () => {
     const response = await post(RENDER, '{"name":"x"}', { ...marked, origin: 'https://evil.example' });
     expect([response.status, await response.json()]).toMatchObject([403, { code: 'permission_denied' }]);
+  });
+
+  it('of a name that was pointed at this machine is no origin of ours', async () => {
+    const { port } = new URL(server.httpUrl);
+    const rebound = { ...marked, host: `rebound.example:${port}`, origin: `http://rebound.example:${port}` };
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const options = { method: 'POST', headers: { ...rebound, 'content-type': 'application/json' } };
+      const asked = request(`${server.httpUrl}/${RENDER}`, options, (response) =>
+        resolve(response.resume().statusCode),
+      );
+      asked.on('error', reject).end('{"name":"x"}');
+    });
+    expect(status).toBe(403);
   });
 
   it('of a listed origin is answered, and its preflight too', async () => {

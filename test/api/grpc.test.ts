@@ -1,4 +1,5 @@
 /** The gRPC port: every shape of rpc, and every way that one can fail. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import * as grpc from '@grpc/grpc-js';
@@ -80,20 +81,21 @@ describe('a unary call', () => {
   });
 
   it('carries the trailers that its handler set, with an answer and with an error', async () => {
-    scripts.trailed = (call) => (call.setTrailer('switchgear-truncated', '1'), 'ok');
+    scripts.trailed = (call) => {
+      call.setTrailer('switchgear-truncated', '1');
+      return 'ok';
+    };
     scripts.trailedFault = (call) => {
       call.setTrailer('switchgear-truncated', '2');
       throw new Fault('FSM_NOT_FOUND', 'none');
     };
     const trailers = await new Promise<grpc.Metadata>((resolve) => {
-      const { parent, name, input, output } = method.renderConfiguration;
-      void input;
       client.client
         .makeUnaryRequest(
-          `/${parent.typeName}/${name}`,
-          () => Buffer.from([0x0a, 7, ...Buffer.from('trailed')]),
-          () => output,
-          undefined,
+          '/switchgear.fsm.v1.FsmService/RenderConfiguration',
+          (name: string) => Buffer.from([0x0a, name.length, ...Buffer.from(name)]),
+          (bytes) => bytes,
+          'trailed',
           () => {},
         )
         .on('status', (status) => resolve(status.metadata));
@@ -235,10 +237,15 @@ describe('a deadline', () => {
     );
   });
 
-  it('of a hundred years is as good as none', async () => {
-    const far = Date.now() + 100 * 365 * 86_400_000;
-    const answer = client.unary(method.renderConfiguration, draw('far'), { deadline: far });
-    expect(await answer).toMatchObject({ mermaid: 'far' });
+  it('beyond the 32 bits of a timer is as good as none', async () => {
+    // Long enough for a deadline that was read as past to strike.
+    scripts.far = ({ signal }) => sleep(100, 'far', { signal });
+    for (const hours of [600, 100 * 365 * 24]) {
+      const deadline = Date.now() + hours * 3_600_000;
+      expect(await client.unary(method.renderConfiguration, draw('far'), { deadline })).toMatchObject({
+        mermaid: 'far',
+      });
+    }
   });
 });
 

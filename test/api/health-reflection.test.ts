@@ -6,7 +6,10 @@ import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Health, HealthCheckRequestSchema } from '../../gen/grpc/health/v1/health_pb.js';
-import { ServerReflection, ServerReflectionRequestSchema } from '../../gen/grpc/reflection/v1/reflection_pb.js';
+import {
+  ServerReflection,
+  type ServerReflectionRequestSchema,
+} from '../../gen/grpc/reflection/v1/reflection_pb.js';
 import { ServerReflection as ReflectionV1Alpha } from '../../gen/grpc/reflection/v1alpha/reflection_pb.js';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { errorInfoOf, failureOf, GrpcClient } from '../support/grpc-client.js';
@@ -31,7 +34,8 @@ afterAll(async () => {
 });
 
 describe('health', () => {
-  const ask = (service: string) => client.unary(Health.method.check, create(HealthCheckRequestSchema, { service }));
+  const ask = (service: string) =>
+    client.unary(Health.method.check, create(HealthCheckRequestSchema, { service }));
 
   it('knows each service and the whole', async () => {
     expect(await ask('')).toMatchObject({ status: SERVING });
@@ -54,7 +58,9 @@ describe('health', () => {
 
   it('is watched: now, then each change', async () => {
     const request = create(HealthCheckRequestSchema, { service: FsmService.typeName });
-    const watch = client.serverStream(Health.method.watch, request) as grpc.ClientReadableStream<{ status: number }>;
+    const watch = client.serverStream(Health.method.watch, request) as grpc.ClientReadableStream<{
+      status: number;
+    }>;
     const seen: number[] = [];
     for await (const { status } of watch) {
       seen.push(status);
@@ -66,7 +72,9 @@ describe('health', () => {
 
   it('of an unknown service is watched as unknown', async () => {
     const request = create(HealthCheckRequestSchema, { service: 'no.such.Service' });
-    const watch = client.serverStream(Health.method.watch, request) as grpc.ClientReadableStream<{ status: number }>;
+    const watch = client.serverStream(Health.method.watch, request) as grpc.ClientReadableStream<{
+      status: number;
+    }>;
     for await (const { status } of watch) {
       expect(status).toBe(SERVICE_UNKNOWN);
       break;
@@ -75,7 +83,9 @@ describe('health', () => {
 });
 
 type Ask = Parameters<typeof create<typeof ServerReflectionRequestSchema>>[1];
-type Answer = { messageResponse: { case: string; value: Record<string, unknown> & { fileDescriptorProto?: Uint8Array[] } } };
+type Answer = {
+  messageResponse: { case: string; value: Record<string, unknown> & { fileDescriptorProto?: Uint8Array[] } };
+};
 
 describe.each([
   ['v1', ServerReflection],
@@ -94,7 +104,8 @@ describe.each([
 
   it('lists what is mounted and nothing else', async () => {
     const [answer] = await ask({ messageRequest: { case: 'listServices', value: '' } });
-    const names = (answer?.value.service as { name: string }[]).map(({ name }) => name);
+    const services = answer?.value.service as { name: string }[] | undefined;
+    const names = services?.map(({ name }) => name);
     expect(names).toEqual([
       'grpc.health.v1.Health',
       'grpc.reflection.v1.ServerReflection',
@@ -113,7 +124,9 @@ describe.each([
     ['buf.validate.field', 'buf/validate/validate.proto'],
   ])('finds the file of %s with all its imports', async (symbol, file) => {
     const [answer] = await ask({ messageRequest: { case: 'fileContainingSymbol', value: symbol } });
-    const files = (answer?.value.fileDescriptorProto ?? []).map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+    const files = (answer?.value.fileDescriptorProto ?? []).map((bytes) =>
+      fromBinary(FileDescriptorProtoSchema, bytes),
+    );
     const names = files.map(({ name }) => name);
     expect(names[0]).toBe(file);
     for (const { dependency } of files) expect(names).toEqual(expect.arrayContaining(dependency));
@@ -123,7 +136,12 @@ describe.each([
     const type = 'google.protobuf.FieldOptions';
     const answers = await ask(
       { messageRequest: { case: 'allExtensionNumbersOfType', value: type } },
-      { messageRequest: { case: 'fileContainingExtension', value: { containingType: type, extensionNumber: 1159 } } },
+      {
+        messageRequest: {
+          case: 'fileContainingExtension',
+          value: { containingType: type, extensionNumber: 1159 },
+        },
+      },
       { messageRequest: { case: 'fileByFilename', value: 'no/such.proto' } },
       { messageRequest: { case: 'fileContainingSymbol', value: 'no.such.Thing' } },
     );
@@ -140,15 +158,19 @@ describe.each([
 const grpcurl = findTool('grpcurl');
 
 describe.runIf(grpcurl)('grpcurl', () => {
-  const run = async (...args: string[]) => (await promisify(execFile)(grpcurl as string, ['-plaintext', ...args])).stdout;
+  const run = async (...args: string[]) =>
+    (await promisify(execFile)(grpcurl as string, ['-plaintext', ...args])).stdout;
 
-  it.each(['grpcAddress', 'httpAddress'] as const)('lists and describes, comments and rules included, on %s', async (port) => {
-    expect(await run(server[port], 'list')).toContain('switchgear.fsm.v1.FsmService\n');
-    const text = await run(server[port], 'describe', 'switchgear.fsm.v1.GetConfigurationRequest');
-    expect(text).toContain('// Its version; empty = the one created last.');
-    expect(text).toMatch(/string name = 1 \[\s*\(\.?buf\.validate\.field\) = /);
-    expect(text).toContain('max_bytes: 128');
-  });
+  it.each(['grpcAddress', 'httpAddress'] as const)(
+    'lists and describes, comments and rules included, on %s',
+    async (port) => {
+      expect(await run(server[port], 'list')).toContain('switchgear.fsm.v1.FsmService\n');
+      const text = await run(server[port], 'describe', 'switchgear.fsm.v1.GetConfigurationRequest');
+      expect(text).toContain('// Its version; empty = the one created last.');
+      expect(text).toMatch(/string name = 1 \[\s*\(\.?buf\.validate\.field\) = /);
+      expect(text).toContain('max_bytes: 128');
+    },
+  );
 
   it('calls with nothing but the address', async () => {
     const answer = await run('-d', '{"service":""}', server.grpcAddress, 'grpc.health.v1.Health/Check');

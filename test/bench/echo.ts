@@ -96,19 +96,27 @@ interface Turn {
   readonly serverCpuUsPerCall: number;
 }
 
-async function measure(child: ChildProcess, address: string, seconds: number, deadline: boolean): Promise<Turn> {
+async function measure(
+  child: ChildProcess,
+  address: string,
+  seconds: number,
+  deadline: boolean,
+): Promise<Turn> {
   const bytes = Buffer.from(toBinary(SendEventRequestSchema, REQUEST));
   const clients = Array.from({ length: CONNECTIONS }, () => {
-    return new grpc.Client(address, grpc.credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
+    return new grpc.Client(address, grpc.credentials.createInsecure(), {
+      'grpc.use_local_subchannel_pool': 1,
+    });
   });
   let calls = 0;
   let endMs = Number.POSITIVE_INFINITY;
   const caller = (client: grpc.Client): Promise<void> =>
     new Promise((resolve, reject) => {
       const next = (error?: grpc.ServiceError | null): void => {
-        if (error) return reject(error);
+        if (error) reject(error);
+        if (performance.now() > endMs) resolve();
+        if (error || performance.now() > endMs) return;
         calls++;
-        if (performance.now() > endMs) return resolve();
         const options = deadline ? { deadline: Date.now() + 5_000 } : {};
         client.makeUnaryRequest(PATH, same, same, bytes, new grpc.Metadata(), options, next);
       };
@@ -154,14 +162,18 @@ async function run(seconds: number, turns: number): Promise<void> {
 }
 
 function print(results: Turn[][], deadline: boolean): void {
-  console.log(`\n${CONNECTIONS} connections x ${STREAMS} streams, ${deadline ? 'with' : 'without'} a deadline`);
+  console.log(
+    `\n${CONNECTIONS} connections x ${STREAMS} streams, ${deadline ? 'with' : 'without'} a deadline`,
+  );
   const [base] = results;
   const baseRate = median((base ?? []).map((turn) => turn.callsPerSecond));
   for (const [i, turns] of results.entries()) {
     const rate = median(turns.map((turn) => turn.callsPerSecond));
     const cpu = median(turns.map((turn) => turn.serverCpuUsPerCall));
     const share = ((rate / baseRate) * 100).toFixed(0);
-    console.log(`${VARIANTS[i]?.padEnd(9)} ${rate.toFixed(0).padStart(6)}/s  ${cpu.toFixed(1).padStart(5)} us cpu/call  ${share} %`);
+    console.log(
+      `${VARIANTS[i]?.padEnd(9)} ${rate.toFixed(0).padStart(6)}/s  ${cpu.toFixed(1).padStart(5)} us cpu/call  ${share} %`,
+    );
   }
 }
 

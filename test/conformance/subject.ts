@@ -201,6 +201,8 @@ async function allPages<T, P>(
     const page = await read(after);
     if (!page) throw new Error('no such thing to list');
     items.push(...page.items);
+    if (page.next !== undefined && JSON.stringify(page.next) === JSON.stringify(after))
+      throw new Error(`the list stands still at ${JSON.stringify(after)}`);
     after = page.next;
     if (after === undefined) return items;
   }

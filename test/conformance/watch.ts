@@ -196,6 +196,18 @@ export const describeWatch: Laws = (open, profile) => {
       await watcher.stop();
     });
 
+    it('of a cursor older than what is kept is CURSOR_EXPIRED, however much came after what is gone', async () => {
+      const { store } = subject;
+      const name = await givenName(store);
+      await givenMachine(store, name, 'm');
+      const old = await store.tail(name, never);
+      await send(store, name, 'm', command('knock'));
+      await profile.expireFeed(subject, name);
+      const batch = () => Array.from({ length: 100 }, () => command('knock'));
+      for (let i = 0; i < 15; i++) await store.advance(name, 'm', batch(), never);
+      expect(await endOf(store, name, old)).toSatisfy(isFault('CURSOR_EXPIRED'));
+    });
+
     it('of a cursor that is old is resumed while nothing after it is gone', async () => {
       const { store } = subject;
       const name = await givenName(store);

@@ -52,6 +52,8 @@ describe('the owner of a data directory', () => {
       const pair = await Promise.all([start(), start()]);
       const verdicts = await Promise.all(pair.map(verdict));
       const winner = pair[verdicts.indexOf('open')];
+      const loser = pair.find((child) => child !== winner);
+      expect(await loser?.exited).toBe(1);
       if (!winner) throw new Error(`nobody won: ${verdicts.join(' | ')}`);
       expect(verdicts.filter((word) => word !== 'open')).toEqual([
         `error cannot use the data directory ${dataDir}: another process holds it, with process id ${winner.pid} where it runs`,
@@ -60,6 +62,17 @@ describe('the owner of a data directory', () => {
       if (round % 2 === 0) await winner.stop();
       else await winner.kill();
     }
+  });
+
+  it('is one of two that find the same dead owner at the same moment', async () => {
+    const dead = openEnvironment({ dataDir, durability: 'relaxed', maxBytes: 2 ** 30 });
+    await dead.put(OWNER_KEY, ['owner-0000000000000000.sock', 1]);
+    await dead.close();
+    const starts = await Promise.allSettled([open(dataDir), open(dataDir)]);
+    expect(starts.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    for (const start of starts)
+      if (start.status === 'fulfilled') await start.value.close();
+      else expect(start.reason.message).toContain('another process holds it');
   });
 
   it('that was killed is followed by the next start, which removes what it left', async () => {
@@ -82,6 +95,14 @@ describe('the owner of a data directory', () => {
     frozen.resume();
     expect(await frozen.stop()).toBe(0);
     expect(linesOf(frozen)).toEqual(['open']);
+  });
+
+  it('that is frozen at work, in whatever it was doing, still owns it', async () => {
+    const frozen = await startChild('load', dataDir, 'r');
+    children.push(frozen);
+    await frozen.outputWith((output) => /^ack /m.test(output) || undefined);
+    frozen.pause();
+    await expect(open(dataDir)).rejects.toThrow(`process id ${frozen.pid}`);
   });
 
   it('leaves neither record nor socket when it closes', async () => {
@@ -107,7 +128,7 @@ describe('the owner of a data directory', () => {
     await givenMachine(store, name, 'before');
     const db = openEnvironment({ dataDir, durability: 'relaxed', maxBytes: 2 ** 30 });
     const robbed = ['owner-0000000000000000.sock', 1];
-    db.transactionSync(() => db.putSync(OWNER_KEY, robbed));
+    await db.put(OWNER_KEY, robbed);
     await expect(givenMachine(store, name, 'after')).rejects.toMatchObject({ reason: 'STORE_UNAVAILABLE' });
     expect(await getMachine(store, name, 'after')).toBeUndefined();
     await engine.close();

@@ -5,8 +5,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Fault, type Reason } from '../../src/fault.js';
-import type { FsmStore } from '../../src/fsm/store.js';
+import type { Reason } from '../../src/fault.js';
+import type { ChangeBatch, FsmStore } from '../../src/fsm/store.js';
 import { openRedis, type RedisEngine } from '../../src/stores/redis/open.js';
 import {
   audit,
@@ -26,7 +26,8 @@ import {
 import { engineUrl, randomNamespace } from '../support/backends.js';
 import { FlakyProxy } from '../support/flaky-proxy.js';
 import { RedisCluster, RedisServer } from '../support/redis-server.js';
-import { deferred, eventually } from '../support/waiting.js';
+import { eventually } from '../support/waiting.js';
+import { Load } from './redis-load.js';
 
 /** An engine behind proxies that a test can cut. */
 interface Cuttable {
@@ -176,7 +177,7 @@ describe.skipIf(!engineUrl('redis')).each([
     expect(await store.deleteMachine(name, 'm', undefined, never)).toEqual({ kind: 'absent' });
     const feed = store.watch(name, cursor, never)[Symbol.asyncIterator]();
     const first = await feed.next();
-    expect(first.value?.changes.map(({ kind }) => kind)).toEqual(['deleted']);
+    expect((first.value as ChangeBatch | undefined)?.changes.map(({ kind }) => kind)).toEqual(['deleted']);
     await feed.return?.(undefined);
   });
 
@@ -210,41 +211,14 @@ describe.skipIf(!engineUrl('redis')).each([
     await back(store);
   });
 
-  it('under load: every event that was sent again until it was answered is applied once', async () => {
-    const store = await givenStore();
-    const name = await givenName(store);
-    const ids = Array.from({ length: 8 }, (_, i) => `m${i}`);
-    for (const id of ids) await givenMachine(store, name, id);
-    let unknown = 0;
-    let isOver = false;
-    const over = deferred<void>();
-    const caller = async (id: string, count: number) => {
-      for (let i = 0; i < count; i++) {
-        const event = command('knock');
-        for (;;) {
-          try {
-            await send(store, name, id, event);
-            break;
-          } catch (error) {
-            if (!(error instanceof Fault) || error.kind !== 'unavailable') throw error;
-            if (error.reason === 'EFFECT_UNKNOWN') unknown++;
-            await back(store);
-          }
-        }
-      }
-    };
-    const cutting = (async () => {
-      while (!isOver) {
-        await Promise.race([loseNextReply(engine.proxies, 'evalsha'), over.promise]);
-        await back(store);
-      }
-    })();
-    await Promise.all(ids.map((id) => caller(id, 300)));
-    isOver = true;
-    over.resolve();
-    await cutting;
-    expect(unknown).toBeGreaterThan(0);
-    for (const id of ids) expect(await historyOf(store, name, id, { limit: 1000 })).toHaveLength(300);
-    expect((await audit(store, name)).differences).toEqual([]);
+  it('under load, again and again: every event that was sent until it was answered is applied once', async () => {
+    const load = await Load.start(await givenStore(), 8);
+    for (let cuts = 0; cuts < 10; cuts++) {
+      await loseNextReply(engine.proxies, 'evalsha');
+      await load.answered(50);
+    }
+    await load.stop();
+    expect(load.faults.get('EFFECT_UNKNOWN')).toBeGreaterThanOrEqual(10);
+    await load.expectNothingLostOrDoubled();
   });
 });

@@ -30,7 +30,7 @@ import { removeDirectory, temporaryDirectory } from '../support/processes.js';
 import { eventually } from '../support/waiting.js';
 
 const MAX_BYTES = 2 ** 30;
-const dataDirs = new WeakMap<FsmStore, string>();
+const behind = new WeakMap<FsmStore, Database>();
 
 async function open({
   outcomeRetentionMs = DEFAULT_OUTCOME_RETENTION_MS,
@@ -38,21 +38,23 @@ async function open({
   const dataDir = temporaryDirectory('lmdb');
   const clock = new FakeClock();
   const engine = await openLmdb({ dataDir, durability: 'relaxed', clock, maxBytes: MAX_BYTES });
+  // Before anything is written: opening one in the middle of a transaction would wait for itself.
+  const db = openEnvironment({ dataDir, durability: 'relaxed', maxBytes: MAX_BYTES });
   const store = engine.fsmStore({ outcomeRetentionMs });
   const close = async () => {
     await engine.close();
+    await db.close();
     removeDirectory(dataDir);
   };
-  dataDirs.set(store, dataDir);
+  behind.set(store, db);
   return { store, clock, close };
 }
 
 /** The same environment by another handle: behind the store's back, as a bug would write. */
-function tamper(subject: Subject, change: (db: Database) => void): void {
-  const dataDir = dataDirs.get(subject.store);
-  if (dataDir === undefined) throw new Error('not a store of this test');
-  const db = openEnvironment({ dataDir, durability: 'relaxed', maxBytes: MAX_BYTES });
-  db.transactionSync(() => change(db));
+async function tamper({ store }: Subject, change: (db: Database) => void): Promise<void> {
+  const db = behind.get(store);
+  if (!db) throw new Error('not a store of this test');
+  await db.transaction(() => change(db));
 }
 
 function numberOf(db: Database, name: string): number {
@@ -87,6 +89,7 @@ describeFsmStore('LMDB', open, profile);
 describe('the fsm store on LMDB alone', () => {
   let dataDir = '';
   let engine: LmdbEngine | undefined;
+  let spy: Database | undefined;
   let clock = new FakeClock();
 
   beforeEach(() => {
@@ -94,20 +97,29 @@ describe('the fsm store on LMDB alone', () => {
     clock = new FakeClock();
   });
   afterEach(async () => {
-    await engine?.close();
+    await stop();
     removeDirectory(dataDir);
   });
 
-  async function start(): Promise<FsmStore> {
+  async function stop(): Promise<void> {
     await engine?.close();
+    await spy?.close();
+    engine = undefined;
+    spy = undefined;
+  }
+
+  async function start(): Promise<FsmStore> {
+    await stop();
     engine = await openLmdb({ dataDir, durability: 'relaxed', clock, maxBytes: MAX_BYTES });
+    spy = openEnvironment({ dataDir, durability: 'relaxed', maxBytes: MAX_BYTES });
     return engine.fsmStore({ outcomeRetentionMs: 60_000 });
   }
 
   /** How many keys there are of each kind, counted behind the store's back. */
   function keysOf(...tags: number[]): number[] {
-    const db = openEnvironment({ dataDir, durability: 'relaxed', maxBytes: MAX_BYTES });
-    const all = keysIn(db, EVERYTHING, 1_000_000);
+    if (!spy) throw new Error('not started');
+    spy.resetReadTxn();
+    const all = keysIn(spy, EVERYTHING, 1_000_000);
     return tags.map((tag) => all.filter((key) => key[0] === tag).length);
   }
   const [HISTORY, SWEEP, OUTCOME, EXPIRY, FEED] = [0x23, 0x24, 0x30, 0x31, 0x41];
@@ -224,8 +236,7 @@ describe('the fsm store on LMDB alone', () => {
     const store = await start();
     const name = await givenName(store);
     const inFlight = Array.from({ length: 200 }, (_, i) => givenMachine(store, name, `m${i}`));
-    const closed = engine?.close();
-    engine = undefined;
+    const closed = stop();
     await expect(givenMachine(store, name, 'late')).rejects.toMatchObject({ reason: 'STORE_UNAVAILABLE' });
     expect(await Promise.all(inFlight)).toHaveLength(200);
     await closed;
@@ -240,8 +251,7 @@ describe('the fsm store on LMDB alone', () => {
       .watch(name, await store.tail(name, never), never)
       [Symbol.asyncIterator]()
       .next();
-    await engine?.close();
-    engine = undefined;
+    await stop();
     await expect(next).rejects.toMatchObject({ reason: 'STORE_UNAVAILABLE' });
   });
 

@@ -1,8 +1,8 @@
 /** A bare grpc-js client: what a gRPC program in any language does, close to the wire. */
 import { type DescMethod, fromBinary, type Message, toBinary } from '@bufbuild/protobuf';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import * as grpc from '@grpc/grpc-js';
 import { type ErrorInfo, ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
-import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type Status, StatusSchema } from '../../gen/google/rpc/status_pb.js';
 
 type Options = grpc.CallOptions;
@@ -25,23 +25,43 @@ export class GrpcClient {
     return new Promise((resolve, reject) => {
       const done = (error: grpc.ServiceError | null, value?: unknown) =>
         error ? reject(error) : resolve(value as never);
-      this.client.makeUnaryRequest(pathOf(method), writer(method), reader(method), request, metadata, options, done);
+      this.client.makeUnaryRequest(
+        pathOf(method),
+        writer(method),
+        reader(method),
+        request,
+        metadata,
+        options,
+        done,
+      );
     });
   }
 
-  serverStream(method: DescMethod, request: Message | Buffer, options: Options = {}): grpc.ClientReadableStream<never> {
-    return this.client.makeServerStreamRequest(pathOf(method), writer(method), reader(method), request, options);
+  serverStream(
+    method: DescMethod,
+    request: Message | Buffer,
+    options: Options = {},
+  ): grpc.ClientReadableStream<never> {
+    return this.client.makeServerStreamRequest(
+      pathOf(method),
+      writer(method),
+      reader(method),
+      request,
+      options,
+    );
   }
 
   bidi(method: DescMethod, options: Options = {}): grpc.ClientDuplexStream<Message | Buffer, never> {
-    return this.client.makeBidiStreamRequest(pathOf(method), writer(method), reader(method), options);
+    const { client } = this;
+    return client.makeBidiStreamRequest<Message | Buffer, never>(
+      pathOf(method),
+      writer(method),
+      reader(method),
+      options,
+    );
   }
 
-  clientStream(
-    method: DescMethod,
-    requests: (Message | Buffer)[],
-    options: Options = {},
-  ): Promise<never> {
+  clientStream(method: DescMethod, requests: (Message | Buffer)[], options: Options = {}): Promise<never> {
     return new Promise((resolve, reject) => {
       const call = this.client.makeClientStreamRequest(
         pathOf(method),
@@ -65,11 +85,12 @@ function pathOf(method: DescMethod): string {
 }
 
 function writer({ input }: DescMethod) {
-  return (request: Message | Buffer) => (Buffer.isBuffer(request) ? request : Buffer.from(toBinary(input, request)));
+  return (request: Message | Buffer) =>
+    Buffer.isBuffer(request) ? request : Buffer.from(toBinary(input, request));
 }
 
 function reader({ output }: DescMethod) {
-  return (bytes: Buffer) => fromBinary(output, bytes);
+  return (bytes: Buffer) => fromBinary(output, bytes) as never;
 }
 
 /** The whole status of an error that a call ended with. */
@@ -95,7 +116,9 @@ export async function failureOf(call: Promise<unknown>): Promise<grpc.ServiceErr
 }
 
 /** Everything a stream sends, and how it ended. */
-export async function drained<T>(stream: grpc.ClientReadableStream<T>): Promise<{ messages: T[]; error?: grpc.ServiceError }> {
+export async function drained<T>(
+  stream: grpc.ClientReadableStream<T>,
+): Promise<{ messages: T[]; error?: grpc.ServiceError }> {
   const messages: T[] = [];
   try {
     for await (const message of stream) messages.push(message);

@@ -3,11 +3,14 @@
  * tests of the transports themselves. FsmService has three of the four shapes of rpc; Shapes adds the
  * fourth. The idea to hold: what is tested is what happens around a handler, so handlers are a few lines.
  */
-import { type DescService, create, createFileRegistry } from '@bufbuild/protobuf';
+import { create, createFileRegistry, type DescService } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { pino } from 'pino';
 import { Health } from '../../gen/grpc/health/v1/health_pb.js';
-import { FsmService, file_switchgear_fsm_v1_fsm_service } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
+import {
+  FsmService,
+  file_switchgear_fsm_v1_fsm_service,
+} from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { bind, type Handlers, type ServiceBinding } from '../../src/call.js';
 import { Fault } from '../../src/fault.js';
 import { HealthBook, healthService } from '../../src/server/health.js';

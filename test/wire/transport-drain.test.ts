@@ -15,6 +15,7 @@ import {
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { HealthBook } from '../../src/server/health.js';
 import { startTransports } from '../../src/server/listen.js';
+import { Metrics } from '../../src/server/metrics.js';
 import { drained, errorInfoOf, failureOf, GrpcClient } from '../support/grpc-client.js';
 import { startTestServer, type TestServer } from '../support/transports.js';
 import { type Deferred, deferred, eventually } from '../support/waiting.js';
@@ -57,8 +58,14 @@ beforeEach(async () => {
 describe('a drain', () => {
   it('lets unary calls finish on both ports', async () => {
     const client = new GrpcClient(server.grpcAddress);
-    const web = createClient(FsmService, createConnectTransport({ baseUrl: server.httpUrl, httpVersion: '1.1' }));
-    const answers = [client.unary(method.renderConfiguration, RENDER), web.renderConfiguration({ name: 'slow' })];
+    const web = createClient(
+      FsmService,
+      createConnectTransport({ baseUrl: server.httpUrl, httpVersion: '1.1' }),
+    );
+    const answers = [
+      client.unary(method.renderConfiguration, RENDER),
+      web.renderConfiguration({ name: 'slow' }),
+    ];
     await eventually(() => slowCalls === 2, 'both calls are under way');
     const draining = server.drain(5_000);
     gate.resolve();
@@ -69,7 +76,9 @@ describe('a drain', () => {
 
   it('ends watches with UNAVAILABLE after their last answer', async () => {
     const client = new GrpcClient(server.grpcAddress);
-    const watch = client.serverStream(method.watchTransitions, WATCH) as grpc.ClientReadableStream<{ cursor: string }>;
+    const watch = client.serverStream(method.watchTransitions, WATCH) as grpc.ClientReadableStream<{
+      cursor: string;
+    }>;
     const ended = drained(watch);
     await eventually(() => watch.readableFlowing !== null, 'the watch is open');
     await new Promise((resolve) => watch.once('metadata', resolve));
@@ -105,11 +114,16 @@ describe('a drain', () => {
   });
 
   it('accepts no more connections and says so over HTTP/1.1 by closing', async () => {
-    const web = createClient(FsmService, createConnectTransport({ baseUrl: server.httpUrl, httpVersion: '1.1' }));
+    const web = createClient(
+      FsmService,
+      createConnectTransport({ baseUrl: server.httpUrl, httpVersion: '1.1' }),
+    );
     const answer = web.renderConfiguration({ name: 'slow' });
     await eventually(() => slowCalls === 1, 'the call is under way');
     const draining = server.drain(5_000);
-    const refused = await web.renderConfiguration({ name: 'slow' }).catch((error) => ConnectError.from(error));
+    const refused = await web
+      .renderConfiguration({ name: 'slow' })
+      .catch((error) => ConnectError.from(error));
     expect(refused).toMatchObject({ code: Code.Unavailable });
     gate.resolve();
     await answer;
@@ -134,10 +148,12 @@ describe('a port that is taken', () => {
       bindings: [],
       health: new HealthBook([]),
       validate: () => [],
-      metrics: server.metrics,
+      metrics: new Metrics(),
       log: undefined as never,
     });
-    await expect(start).rejects.toThrow(`cannot listen on 127.0.0.1:${taken}: something else is listening there`);
+    await expect(start).rejects.toThrow(
+      `cannot listen on 127.0.0.1:${taken}: something else is listening there`,
+    );
     await server.stop();
   });
 });

@@ -1,7 +1,8 @@
 /** What the ports do with callers that do not behave, on raw sockets: memory and bystanders are spared. */
+
+import { once } from 'node:events';
 import http2 from 'node:http2';
 import { connect, type Socket } from 'node:net';
-import { once } from 'node:events';
 import { gzipSync } from 'node:zlib';
 import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
@@ -84,23 +85,26 @@ describe('a connection', () => {
     await works();
   });
 
-  it.each(['grpcAddress', 'httpAddress'] as const)('beyond the cap per address is closed at once on %s', async (port) => {
-    await start({ limits: { connectionsPerAddress: 3 } });
-    const sockets = [open(server[port]), open(server[port]), open(server[port])];
-    await Promise.all(sockets.map((socket) => once(socket, 'connect')));
-    const fourth = open(server[port]);
-    await closing(fourth);
-    for (const socket of sockets) expect(socket.destroyed).toBe(false);
-    sockets[0]?.destroy();
-    await eventually(async () => {
-      const socket = open(server[port]);
-      const isOpen = await Promise.race([
-        closing(socket).then(() => false),
-        new Promise<boolean>((resolve) => setTimeout(resolve, 100, true)),
-      ]);
-      return isOpen;
-    }, 'the place of the one that left is free');
-  });
+  it.each(['grpcAddress', 'httpAddress'] as const)(
+    'beyond the cap per address is closed at once on %s',
+    async (port) => {
+      await start({ limits: { connectionsPerAddress: 3 } });
+      const sockets = [open(server[port]), open(server[port]), open(server[port])];
+      await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+      const fourth = open(server[port]);
+      await closing(fourth);
+      for (const socket of sockets) expect(socket.destroyed).toBe(false);
+      sockets[0]?.destroy();
+      await eventually(async () => {
+        const socket = open(server[port]);
+        const isOpen = await Promise.race([
+          closing(socket).then(() => false),
+          new Promise<boolean>((resolve) => setTimeout(resolve, 100, true)),
+        ]);
+        return isOpen;
+      }, 'the place of the one that left is free');
+    },
+  );
 
   it('beyond the cap in all is closed', async () => {
     await start({ limits: { connections: 2 } });
@@ -138,10 +142,19 @@ describe('a connection', () => {
 
 describe('a request that makes no sense', () => {
   it.each([
-    ['without a host', `POST ${PATH} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`],
-    ['with a host that is none', `POST ${PATH} HTTP/1.1\r\nHost: [\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`],
+    [
+      'without a host',
+      `POST ${PATH} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`,
+    ],
+    [
+      'with a host that is none',
+      `POST ${PATH} HTTP/1.1\r\nHost: [\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`,
+    ],
     ['with headers beyond 8 KiB', `GET / HTTP/1.1\r\nHost: x\r\nfiller: ${'x'.repeat(9000)}\r\n\r\n`],
-    ['with an absurd timeout', `POST ${PATH} HTTP/1.1\r\nHost: x\r\nconnection: close\r\nconnect-timeout-ms: soon\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{"name":"x"}`],
+    [
+      'with an absurd timeout',
+      `POST ${PATH} HTTP/1.1\r\nHost: x\r\nconnection: close\r\nconnect-timeout-ms: soon\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{"name":"x"}`,
+    ],
   ])('%s is answered with a 4xx, and the process lives', async (_, text) => {
     await start();
     expect(await exchange(server.httpAddress, text)).toMatch(/^HTTP\/1\.1 4\d\d /);
@@ -151,7 +164,12 @@ describe('a request that makes no sense', () => {
   it('without an authority over HTTP/2 is answered, and the process lives', async () => {
     await start();
     const session = http2.connect(server.httpUrl);
-    const stream = session.request({ ':path': PATH, ':method': 'POST', ':authority': '[', 'content-type': 'application/json' });
+    const stream = session.request({
+      ':path': PATH,
+      ':method': 'POST',
+      ':authority': '[',
+      'content-type': 'application/json',
+    });
     stream.end('{}');
     const [headers] = await once(stream, 'response');
     expect(headers[':status']).toBe(400);
@@ -172,7 +190,8 @@ describe('memory', () => {
     for (const url of [server.grpcUrl, server.httpUrl]) {
       const session = http2.connect(url);
       session.on('error', () => {});
-      for (let i = 0; i < 4; i++) expect(await sendGrpc(session, frame)).toBe(String(grpc.status.RESOURCE_EXHAUSTED));
+      for (let i = 0; i < 4; i++)
+        expect(await sendGrpc(session, frame)).toBe(String(grpc.status.RESOURCE_EXHAUSTED));
       session.destroy();
     }
     expect(grown() - before).toBeLessThan(64 * MIB);
@@ -243,7 +262,11 @@ describe('a flood', () => {
     let sent = 0;
     while (!session.destroyed && sent < 20_000) {
       for (let i = 0; i < 100 && !session.destroyed; i++, sent++) {
-        const stream = session.request({ ':path': PATH, ':method': 'POST', 'content-type': 'application/grpc' });
+        const stream = session.request({
+          ':path': PATH,
+          ':method': 'POST',
+          'content-type': 'application/grpc',
+        });
         stream.on('error', () => {});
         stream.close(http2.constants.NGHTTP2_CANCEL);
       }

@@ -41,8 +41,12 @@ export function openEnvironment({ dataDir, durability, maxBytes }: EnvironmentOp
       keyEncoding: 'binary',
       // Records are tuples, drawn beside their codecs; shared structures would be one more thing to lose.
       useRecords: false,
-      // One fdatasync per commit before its promise resolves, or one later, which a power cut may beat.
-      overlappingSync: durability === 'relaxed',
+      // fsync: pages and commit mark are on disk before the promise resolves. relaxed: the pages are, the
+      // mark follows with the next commit, so a power cut undoes the last commit and damages nothing. It
+      // halves what a lone caller waits (1.1 to 1.4 ms against 2.5 to 4.9). lmdb-js's overlappingSync, its
+      // default, waits for the disk all the same in this version.
+      overlappingSync: false,
+      noMetaSync: durability === 'relaxed',
       // Address space only. lmdb-js maps anew when it runs out of it, which is best never needed.
       mapSize: Math.ceil((maxBytes * 9) / 8) + 2 ** 26,
       maxDbs: 1,

@@ -8,13 +8,14 @@ import type { FsmStore } from '../../fsm/store.js';
 import type { PlacementStore } from '../../placement.js';
 import { checkFormat, claimFormat, type Database, type Durability, openEnvironment } from './environment.js';
 import { LmdbFsmStore } from './fsm.js';
-import { type Ownership, takeOwnership } from './owner.js';
+import { type Ownership, refuseHeld, takeOwnership } from './owner.js';
 import { LmdbPlacementStore } from './placement.js';
 import { Space } from './space.js';
 import { Writer } from './writer.js';
 
 export { peekDeployment } from './placement.js';
 
+const RELAXED = 'relaxed: survives the death of this process; a power cut may undo the last writes';
 const DEFAULT_MAX_BYTES = 64 * 2 ** 30;
 
 export interface LmdbOptions {
@@ -36,6 +37,7 @@ export interface EngineDescription {
 /** Opens a data directory and takes it over; throws an Error with one line for the operator. */
 export async function openLmdb(options: LmdbOptions): Promise<LmdbEngine> {
   const { dataDir, durability, clock = systemClock, maxBytes = DEFAULT_MAX_BYTES } = options;
+  await refuseHeld(dataDir);
   const db = openEnvironment({ dataDir, durability, maxBytes });
   try {
     checkFormat(db, dataDir);
@@ -86,14 +88,8 @@ export class LmdbEngine {
     return {
       engine: 'lmdb',
       version: `${version.major}.${version.minor}.${version.patch}`,
-      durability:
-        durability === 'fsync'
-          ? 'fsync: on disk when answered'
-          : 'relaxed: survives the death of this process when answered, on disk soon after',
-      warnings:
-        durability === 'fsync'
-          ? []
-          : ['durability is relaxed: a power cut may lose the last acknowledged writes'],
+      durability: durability === 'fsync' ? 'fsync: on disk when answered' : RELAXED,
+      warnings: durability === 'fsync' ? [] : ['durability is relaxed: a power cut may undo the last writes'],
       location: dataDir,
     };
   }

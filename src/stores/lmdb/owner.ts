@@ -11,7 +11,7 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Database } from './environment.js';
+import { type Database, openForReading } from './environment.js';
 import { messageOf, openError } from './errors.js';
 import { OWNER_KEY } from './keys.js';
 
@@ -31,6 +31,18 @@ export interface Ownership {
   isHeld(): boolean;
   /** Gives the directory up, if it is still held. */
   release(options: { leaveRecord: boolean }): Promise<void>;
+}
+
+/**
+ * Throws if a living process owns the directory, by reading alone: opening it for writing would wait for
+ * a transaction under way, which a process that is frozen in one never ends.
+ */
+export async function refuseHeld(dataDir: string): Promise<void> {
+  const db = openForReading(dataDir);
+  if (!db) return;
+  const found = current(db);
+  await db.close();
+  if (found && (await isAlive(dataDir, found[0]))) throw heldBy(dataDir, found[1]);
 }
 
 /** Makes this process the owner of the directory, or throws one line that says who is. */

@@ -20,3 +20,16 @@ export function onAbort(signal: AbortSignal, giveUp: () => void): () => void {
     set.delete(giveUp);
   };
 }
+
+/** The promise's result, unless the signal aborts first: then it rejects with `reason()`. */
+export function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  reason: () => unknown,
+): Promise<T> {
+  if (signal.aborted) return Promise.reject(reason());
+  return new Promise((resolve, reject) => {
+    const stopWaiting = onAbort(signal, () => reject(reason()));
+    promise.then(resolve, reject).finally(stopWaiting);
+  });
+}

@@ -75,7 +75,7 @@ export class Advance {
       shard.flag,
     ];
     for (const { eventId } of commands) keys.push(shard.outcomePrefix + encodeToken(eventId));
-    const keep = this.#retentions.known(name) ?? (await this.#retentions.current(name));
+    const keep = this.#retentions.known(name) ?? (await this.#retentions.current(name, signal));
     const head = [idToken, keep, this.#outcomeRetentionMs];
     const args = scriptArgs(head, this.#keys.wakeChannel, commands, versions);
     return (await this.#client.run(ADVANCE, shard.slot, keys, args, signal)) as string[];

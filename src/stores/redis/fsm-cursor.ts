@@ -4,6 +4,7 @@
  * difference of numbers; a cursor is one such place for every shard, and says which feed it is of.
  */
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { Fault } from '../../fault.js';
 
 export interface FeedPosition {
@@ -25,14 +26,17 @@ export function feedScope(namespace: string, deploymentId: string, shardCount: n
 
 export function cursorFrom(scope: string, positions: readonly FeedPosition[]): string {
   const texts = positions.map(({ id, count }) => [...id.split('-').map(Number), count].map(base36).join('-'));
-  return Buffer.from(`1.${scope}.${texts.join(',')}`).toString('base64url');
+  const list = texts.join(',');
+  return Buffer.from(`1.${scope}.${list}.${checksum(list)}`).toString('base64url');
 }
 
 /** The positions in a cursor, one for each shard; Fault INVALID_FIELD if it is not of this feed. */
 export function positionsFrom(cursor: string, scope: string, shardCount: number): FeedPosition[] {
   if (cursor.length > MAX_CURSOR_CHARS) throw invalid('is too long to be a cursor');
-  const [version, foundScope, list = ''] = Buffer.from(cursor, 'base64url').toString().split('.');
+  const [version, foundScope, list = '', sum] = Buffer.from(cursor, 'base64url').toString().split('.');
   if (version !== '1' || foundScope !== scope) throw invalid('is not a cursor of this configuration name');
+  // A cursor that was cut short is still made of numbers.
+  if (sum !== checksum(list)) throw invalid('is damaged');
   const positions = list.split(',').map(positionFrom);
   if (positions.length !== shardCount) throw invalid('is damaged');
   return positions;
@@ -44,6 +48,10 @@ function positionFrom(text: string): FeedPosition {
   if (ms === undefined || sequence === undefined || count === undefined) throw invalid('is damaged');
   if (![ms, sequence, count].every(Number.isSafeInteger)) throw invalid('is damaged');
   return { id: `${ms}-${sequence}`, count };
+}
+
+function checksum(list: string): string {
+  return base36(crc32(list));
 }
 
 function base36(value: number): string {

@@ -5,6 +5,7 @@
  */
 import { Fault } from '../../fault.js';
 import type { ChangeBatch } from '../../fsm/store.js';
+import { unlessAborted } from './abort.js';
 import type { Client } from './client.js';
 import { cursorFrom, type FeedPosition, positionsFrom } from './fsm-cursor.js';
 import { changeFrom } from './fsm-records.js';
@@ -56,7 +57,10 @@ export class Feed {
       for (;;) {
         const round = await watcher.nextRound(signal);
         const reads = round.shards.map((shard) => this.#read(shard, watcher.positionIn(shard)));
-        yield* watcher.batches(round.shards, await unlessAborted(Promise.all(reads), signal));
+        yield* watcher.batches(
+          round.shards,
+          await unlessAborted(Promise.all(reads), signal, () => signal.reason),
+        );
         if (round.isHeartbeat) yield watcher.heartbeat();
         signal.throwIfAborted();
       }
@@ -83,20 +87,5 @@ export class Feed {
       throw new Fault('CURSOR_EXPIRED', 'changes after this cursor are gone; start with a snapshot');
     const position = { id: nextId, count: Number(nextCount) };
     return { changes: texts.map(changeFrom), position, isFull: texts.length === MAX_READ_CHANGES };
-  }
-}
-
-/** The promise's result, unless the signal ends the wait; then its reason. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal.reason);
-  });
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-    aborted.catch(() => {});
   }
 }

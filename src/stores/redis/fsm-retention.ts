@@ -6,8 +6,10 @@
  * nothing.
  */
 import type { Retention } from '../../fsm/store.js';
+import { unlessAborted } from './abort.js';
 import { BoundedMap } from './bounded-map.js';
 import type { Client } from './client.js';
+import { unavailable } from './errors.js';
 import type { FsmKeys } from './keys.js';
 import { loadScript } from './scripts.js';
 import { encodeToken } from './tokens.js';
@@ -53,7 +55,7 @@ export class Retentions {
     return kind === 'configuration_not_found' ? { kind } : { kind, retention: retentionFrom(text) };
   }
 
-  async get(name: string, signal?: AbortSignal): Promise<Retention | undefined> {
+  async get(name: string, signal: AbortSignal): Promise<Retention | undefined> {
     const { slot, names, retention } = this.#keys.registry;
     const reply = await this.#client.run(GET, slot, [names, retention], [encodeToken(name)], signal);
     const [text] = reply as [string?];
@@ -69,12 +71,14 @@ export class Retentions {
   }
 
   /** How many entries to keep, as text, asking the store where it must. */
-  async current(name: string): Promise<string> {
-    if (performance.now() - this.#lookedAtMs > MAX_AGE_MS) await this.#look();
+  async current(name: string, signal: AbortSignal): Promise<string> {
+    // The look is shared by all callers, so it is this caller's wait that ends with its signal.
+    if (performance.now() - this.#lookedAtMs > MAX_AGE_MS)
+      await unlessAborted(this.#look(), signal, () => unavailable(signal.reason));
     const known = this.#counts.get(name);
     if (known !== undefined) return known;
     const changes = this.#changes;
-    const count = String((await this.get(name))?.historyMaxCount ?? 0);
+    const count = String((await this.get(name, signal))?.historyMaxCount ?? 0);
     // A look that saw a change meanwhile has cleared the map: then this may be the old number.
     if (changes === this.#changes) this.#counts.set(name, count);
     return count;

@@ -12,6 +12,7 @@
  * - its Cluster client resends whole pipelines, or leaves MOVED to the caller when answers are mixed:
  *   routing is done in router.ts, one command at a time.
  */
+import { once } from 'node:events';
 import type { ConnectionOptions } from 'node:tls';
 import { Command, Redis, type RedisOptions } from 'ioredis';
 import { NotSent } from './errors.js';
@@ -61,13 +62,19 @@ export class Node {
   readonly #redis: Redis;
   #corked = false;
   #inFlight = 0;
+  /** Of the attempts to connect since it was last ready. */
   #lastError: Error | undefined;
+  #connecting: Promise<unknown> | undefined;
+  readonly #closing = new AbortController();
 
   constructor(address: Address, options: NodeOptions) {
     this.address = address;
     this.#redis = new Redis(driverOptions(address, options));
     this.#redis.on('error', (error) => {
       this.#lastError = error;
+    });
+    this.#redis.on('ready', () => {
+      this.#lastError = undefined;
     });
     // A failed attempt is followed by the next one; `ready` and `lastError` say how it stands.
     this.#redis.connect().catch(() => {});
@@ -85,11 +92,11 @@ export class Node {
   async connected(): Promise<void> {
     if (this.ready) return;
     if (this.#lastError) throw this.#lastError;
-    await new Promise<void>((resolve, reject) => {
-      this.#redis.once('ready', resolve);
-      this.#redis.once('error', reject);
-      this.#redis.once('end', () => reject(new NotSent('the connection was closed')));
+    // One wait for all who ask, or a redirection met by thousands would hang thousands of listeners here.
+    this.#connecting ??= once(this.#redis, 'ready', { signal: this.#closing.signal }).finally(() => {
+      this.#connecting = undefined;
     });
+    await this.#connecting;
   }
 
   /** Writes a command; rejects with NotSent if it was not written. */
@@ -113,6 +120,7 @@ export class Node {
 
   /** Closes at once; what is unanswered fails. */
   close(): void {
+    this.#closing.abort(new NotSent('the connection was closed'));
     this.#redis.disconnect();
   }
 

@@ -1599,8 +1599,10 @@ export const FsmService: GenService<{
   },
   /**
    * Applies up to 1,000 events to any machines, each as by SendEvent, and answers each in its place:
-   * an error is that item's alone. Events of one machine are applied in the order given, and a
-   * refusal does not stop the ones after it. The batch is not atomic.
+   * an error is that item's alone. Events of one machine are applied in the order given: a refusal
+   * does not stop the ones after it, an event that could not be evaluated (UNAVAILABLE) does, and they
+   * answer STORE_UNAVAILABLE, so that sending the failed items again keeps the order. The batch is not
+   * atomic.
    *
    * @generated from rpc switchgear.fsm.v1.FsmService.SendEvents
    */

@@ -1,0 +1,103 @@
+/**
+ * A connection to a Switchgear: one HTTP/2 connection, opened at the first call and again when it is
+ * lost, shared by every call made through it.
+ */
+import { readFileSync } from 'node:fs';
+import { createClient, type Interceptor } from '@connectrpc/connect';
+import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
+import { carriesId, FsmClient } from './fsm.js';
+import { retrying } from './retry.js';
+
+export interface TlsOptions {
+  /** PEM file of the CA that the server's certificate is checked against; the system's CAs if unset. */
+  readonly caFile?: string;
+  /** PEM files of this client's certificate and key, for mutual TLS. */
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** The name in the server's certificate, when it is not the one in the address. */
+  readonly serverName?: string;
+}
+
+export interface ConnectOptions {
+  /** TLS settings; `true` = TLS with the system's CAs; unset = plaintext. */
+  readonly tls?: TlsOptions | boolean;
+  /** Sent with every call; refused over plaintext to other machines. */
+  readonly credentials?: { readonly id: string; readonly secret: string };
+  /** How long a unary call may take in all, repeats included; 10,000 unless given, at most 60,000. */
+  readonly timeoutMs?: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** A connected Switchgear. Close it, or let `await using` do that. */
+export class Switchgear {
+  /** State machines. */
+  readonly fsm: FsmClient;
+  readonly #sessions: Http2SessionManager;
+
+  /** @internal use `connect` */
+  constructor(fsm: FsmClient, sessions: Http2SessionManager) {
+    this.fsm = fsm;
+    this.#sessions = sessions;
+  }
+
+  /** Closes the connection; calls under way fail with CANCELLED or UNAVAILABLE. */
+  close(): void {
+    this.#sessions.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+  }
+}
+
+/**
+ * Connects to the gRPC port of a Switchgear, e.g. `connect('127.0.0.1:7398')`. Nothing is sent until the
+ * first call.
+ * @throws TypeError when the address is not `host:port`, or when credentials would travel in plaintext
+ */
+export function connect(address: string, options: ConnectOptions = {}): Switchgear {
+  const { tls, credentials, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const url = urlOf(address, tls !== undefined && tls !== false);
+  if (credentials && url.protocol === 'http:' && !isLoopback(url.hostname))
+    throw new TypeError(`credentials would travel to ${url.host} in plaintext; connect with tls`);
+  const nodeOptions = typeof tls === 'object' ? tlsOptions(tls) : {};
+  const sessions = new Http2SessionManager(url.origin, {}, nodeOptions);
+  const transport = createGrpcTransport({
+    baseUrl: url.origin,
+    nodeOptions,
+    sessionManager: sessions,
+    defaultTimeoutMs: timeoutMs,
+    interceptors: [retrying(carriesId), ...(credentials ? [withCredentials(credentials)] : [])],
+  });
+  return new Switchgear(new FsmClient(createClient(FsmService, transport)), sessions);
+}
+
+function urlOf(address: string, isTls: boolean): URL {
+  if (!/^(\[[0-9a-fA-F:]+\]|[^\s:/@?#]+):\d{1,5}$/.test(address))
+    throw new TypeError(`"${address}" is not an address; it must be host:port, such as 127.0.0.1:7398`);
+  return new URL(`${isTls ? 'https' : 'http'}://${address}`);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127\./.test(host);
+}
+
+function tlsOptions({ caFile, certFile, keyFile, serverName }: TlsOptions) {
+  return {
+    ...(caFile && { ca: readFileSync(caFile) }),
+    ...(certFile && { cert: readFileSync(certFile) }),
+    ...(keyFile && { key: readFileSync(keyFile) }),
+    ...(serverName && { servername: serverName }),
+    minVersion: 'TLSv1.2' as const,
+  };
+}
+
+function withCredentials({ id, secret }: { id: string; secret: string }): Interceptor {
+  const value = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+  return (next) => (request) => {
+    request.header.set('authorization', value);
+    return next(request);
+  };
+}
