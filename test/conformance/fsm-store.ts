@@ -2,6 +2,7 @@
 import { describe } from 'vitest';
 import { describeAudit } from './audit.js';
 import { describeConfigurations } from './configurations.js';
+import { describeCost } from './cost.js';
 import { describeDelete } from './delete.js';
 import { describeEventsBatch } from './events-batch.js';
 import { describeEventsLaw } from './events-law.js';
@@ -35,6 +36,7 @@ const THEMES: readonly Laws[] = [
   describeStorms,
   describeHostileNames,
   describeModel,
+  describeCost,
 ];
 
 export function describeFsmStore(name: string, open: OpenSubject, profile: FsmStoreProfile): void {

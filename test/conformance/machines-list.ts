@@ -14,6 +14,7 @@ import {
   listAll,
   never,
   newName,
+  pagesOf,
   send,
   sorted,
   useSubject,
@@ -90,12 +91,8 @@ export const describeMachinesList: Laws = (open, profile) => {
       const { store } = subject;
       const { name } = await givenMachines(store, 60);
       for (const limit of [1, 5, 59]) {
-        let after: string | undefined;
-        do {
-          const page = await store.listMachines(name, {}, after, limit, never);
-          expect(page.items.length).toBeLessThanOrEqual(limit);
-          after = page.next;
-        } while (after !== undefined);
+        const read = (after: string | undefined) => store.listMachines(name, {}, after, limit, never);
+        for await (const items of pagesOf(read)) expect(items.length).toBeLessThanOrEqual(limit);
       }
     });
 
@@ -178,13 +175,10 @@ export const describeMachinesList: Laws = (open, profile) => {
       const { name, made } = await givenMachines(store, 40);
       const stores = handles(subject, profile);
       const ids: string[] = [];
-      let after: string | undefined;
       let turn = 0;
-      do {
-        const page = await (stores[turn++ % stores.length] ?? store).listMachines(name, {}, after, 3, never);
-        ids.push(...page.items.map(({ id }) => id));
-        after = page.next;
-      } while (after !== undefined);
+      const read = (after: string | undefined) =>
+        (stores[turn++ % stores.length] ?? store).listMachines(name, {}, after, 3, never);
+      for await (const items of pagesOf(read)) ids.push(...items.map(({ id }) => id));
       expect(sorted(ids)).toEqual(sorted(made.map(({ id }) => id)));
     });
 

@@ -4,6 +4,7 @@
  * say there (damage, the age of the feed) the adapter's test hands in with its profile.
  */
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll } from 'vitest';
 import type { ConfigurationContent, Transition } from '../../src/fsm/configuration.js';
 import type { AppliedTransition } from '../../src/fsm/machine.js';
@@ -191,22 +192,35 @@ export function gist(answer: Answer): string {
 /** A store that hands out a `next` for ever would otherwise hang its test. */
 const MAX_PAGES = 20_000;
 
-/** Follows `next` from the first page to the last. */
-async function allPages<T, P>(
-  read: (after: P | undefined) => Promise<{ items: readonly T[]; next: P | undefined } | undefined>,
-): Promise<T[]> {
-  const items: T[] = [];
+interface AnyPage<T, P> {
+  readonly items: readonly T[];
+  readonly next: P | undefined;
+}
+
+/** Follows `next` from the first page to the last. A list that does not end, or stands still, throws. */
+export async function* pagesOf<T, P>(
+  read: (after: P | undefined) => Promise<AnyPage<T, P> | undefined>,
+): AsyncGenerator<readonly T[]> {
   let after: P | undefined;
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     const page = await read(after);
     if (!page) throw new Error('no such thing to list');
-    items.push(...page.items);
-    if (page.next !== undefined && JSON.stringify(page.next) === JSON.stringify(after))
-      throw new Error(`the list stands still at ${JSON.stringify(after)}`);
+    yield page.items;
+    if (page.next === undefined) return;
+    if (JSON.stringify(page.next) === JSON.stringify(after)) throw new Error('the list stands still');
     after = page.next;
-    if (after === undefined) return items;
+    // A store in this process may answer without a turn of the event loop, and a timeout needs turns.
+    await nextTurn();
   }
   throw new Error(`the list did not end after ${MAX_PAGES} pages`);
+}
+
+async function allPages<T, P>(
+  read: (after: P | undefined) => Promise<AnyPage<T, P> | undefined>,
+): Promise<T[]> {
+  const items: T[] = [];
+  for await (const page of pagesOf(read)) items.push(...page);
+  return items;
 }
 
 export async function listAll(

@@ -9,6 +9,9 @@ import { byMachine, Watcher } from './watcher.js';
 /** A reader that only polls once a second misses this by far; one that is woken does not come near it. */
 const MAX_MEDIAN_WAKE_MS = 200;
 
+/** A watch that will refuse its cursor does so at once. */
+const MAX_SILENCE_MS = 2_000;
+
 export const describeWatch: Laws = (open, profile) => {
   describe('a watch', () => {
     const subject = useSubject(open);
@@ -205,7 +208,10 @@ export const describeWatch: Laws = (open, profile) => {
       await profile.expireFeed(subject, name);
       const batch = () => Array.from({ length: 100 }, () => command('knock'));
       for (let i = 0; i < 15; i++) await store.advance(name, 'm', batch(), never);
-      expect(await endOf(store, name, old)).toSatisfy(isFault('CURSOR_EXPIRED'));
+      const watcher = new Watcher(store, name, old);
+      const end = await watcher.stopAfter(MAX_SILENCE_MS, new Error('the watch went on'));
+      expect(end).toSatisfy(isFault('CURSOR_EXPIRED'));
+      expect(watcher.changes).toEqual([]);
     });
 
     it('of a cursor that is old is resumed while nothing after it is gone', async () => {
@@ -260,7 +266,7 @@ function everyNth(length: number, parts: number): number[] {
 /** What a watch from `cursor` throws; a watch that goes on instead fails the test. */
 async function endOf(store: FsmStore, name: string, cursor: string): Promise<unknown> {
   const patience = new Error('the watch went on');
-  return new Watcher(store, name, cursor).stopAfter(2000, patience);
+  return new Watcher(store, name, cursor).stopAfter(MAX_SILENCE_MS, patience);
 }
 
 function isFault(reason: Reason, field?: string): (error: unknown) => boolean {

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../../clock.js';
 import type { Configuration } from '../../fsm/configuration.js';
-import { BoundedMap } from './bounded-map.js';
+import { BoundedMap } from '../bounded-map.js';
 import type { Database } from './environment.js';
 import { FeedBell } from './fsm-bell.js';
 import { FsmLedger } from './fsm-ledger.js';

@@ -46,6 +46,11 @@ export function sweepOutcomes(batch: Batch, limit: number): boolean {
   return due.length === limit;
 }
 
+/** Which outcomes are looked for. */
+export type Wanted = (stored: StoredOutcome) => boolean;
+
+const any: Wanted = () => true;
+
 export class FsmOutcomes {
   readonly #context: FsmContext;
 
@@ -58,17 +63,15 @@ export class FsmOutcomes {
     id: string | undefined,
     eventId: string,
     signal: AbortSignal,
+    wanted: Wanted = any,
   ): Promise<FoundOutcome | undefined> {
     const no = await read(signal, () => this.#context.name(name)?.no);
     if (no === undefined) return undefined;
-    if (id === undefined) return this.#newest(no, eventId, signal);
-    return read(signal, () => this.find(no, id, eventId));
-  }
-
-  /** To be called within a read. */
-  find(no: number, id: string, eventId: string): FoundOutcome | undefined {
-    const tuple = this.#context.db.get(outcomeKey(no, eventId, id)) as OutcomeTuple | undefined;
-    return tuple && this.#live(id, tuple);
+    if (id === undefined) return this.#newest(no, eventId, signal, wanted);
+    return read(signal, () => {
+      const tuple = this.#context.db.get(outcomeKey(no, eventId, id)) as OutcomeTuple | undefined;
+      return tuple && this.#live(id, tuple);
+    });
   }
 
   #live(id: string, tuple: OutcomeTuple): FoundOutcome | undefined {
@@ -77,7 +80,12 @@ export class FsmOutcomes {
   }
 
   /** An event id that many machines share is read in chunks, so that nobody waits for a long one. */
-  async #newest(no: number, eventId: string, signal: AbortSignal): Promise<FoundOutcome | undefined> {
+  async #newest(
+    no: number,
+    eventId: string,
+    signal: AbortSignal,
+    wanted: Wanted,
+  ): Promise<FoundOutcome | undefined> {
     let newest: FoundOutcome | undefined;
     let { start, end } = rangeOf(outcomeKey(no, eventId));
     for (;;) {
@@ -86,7 +94,8 @@ export class FsmOutcomes {
       );
       for (const { key, value } of entries) {
         const found = this.#live(outcomeMachineIdIn(key), value);
-        if (found && found.stored.outcome.timeMs >= (newest?.stored.outcome.timeMs ?? 0)) newest = found;
+        if (!found || !wanted(found.stored)) continue;
+        if (found.stored.outcome.timeMs >= (newest?.stored.outcome.timeMs ?? 0)) newest = found;
       }
       const last = entries.at(-1);
       if (!last || entries.length < SCAN_CHUNK) return newest;

@@ -3,7 +3,7 @@
  * that change something are one job of the writer; verbs that look are one synchronous read.
  */
 import type { Configuration, ConfigurationContent } from '../../fsm/configuration.js';
-import type { Answer, AppliedTransition, Command, Machine } from '../../fsm/machine.js';
+import type { Answer, AppliedTransition, Command, Machine, StoredOutcome } from '../../fsm/machine.js';
 import type {
   AuditProgress,
   ChangeBatch,
@@ -164,7 +164,8 @@ export class LmdbFsmStore implements FsmStore {
     eventId: string,
     signal: AbortSignal,
   ): Promise<{ id: string; transition: AppliedTransition } | undefined> {
-    const found = await this.#outcomes.get(name, id, eventId, signal);
+    const applied = ({ outcome }: StoredOutcome) => outcome.kind === 'applied';
+    const found = await this.#outcomes.get(name, id, eventId, signal, applied);
     return found && read(signal, () => this.#appliedBy(name, found));
   }
 

@@ -27,8 +27,8 @@ export function unlessAborted<T>(
   signal: AbortSignal,
   reason: () => unknown,
 ): Promise<T> {
-  if (signal.aborted) return Promise.reject(reason());
   return new Promise((resolve, reject) => {
+    if (signal.aborted) reject(reason());
     const stopWaiting = onAbort(signal, () => reject(reason()));
     promise.then(resolve, reject).finally(stopWaiting);
   });

@@ -7,7 +7,7 @@
  */
 import type { Retention } from '../../fsm/store.js';
 import { unlessAborted } from './abort.js';
-import { BoundedMap } from './bounded-map.js';
+import { BoundedMap } from '../bounded-map.js';
 import type { Client } from './client.js';
 import { unavailable } from './errors.js';
 import type { FsmKeys } from './keys.js';

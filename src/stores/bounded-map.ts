@@ -1,6 +1,6 @@
 /**
  * A map that never outgrows its bound: when what it holds weighs more than allowed, the entries that
- * were not used for the longest time go first. Every cache of the Redis adapter is one of these.
+ * were not used for the longest time go first. It holds only what can be read again.
  */
 export class BoundedMap<K, V> {
   readonly #entries = new Map<K, V>();
