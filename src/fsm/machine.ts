@@ -3,7 +3,7 @@
  * the answer and what must be written. Pure. The LMDB store runs it as it stands; the Redis script
  * says the same in Lua, and a property test compares every answer of both with this one.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import type { Edges } from './configuration.js';
 
 /** How many events of one machine may share one atomic step. */
@@ -156,14 +156,12 @@ function evaluate(
 export function bodyHash(event: Pick<Event, 'name' | 'originator' | 'details'>): string {
   const { name, originator, details } = event;
   const framed = `${name.length}:${name}${originator.length}:${originator}${details}`;
-  return createHash('sha256').update(framed).digest('base64url').slice(0, 22);
+  return hash('sha256', framed, 'base64url').slice(0, 22);
 }
 
 /** An id for a machine whose creator gave none: the same for the same request, so a retry meets it. */
 export function machineIdFor(configurationName: string, requestId: string): string {
   if (requestId === '') return randomUUID();
-  const digest = createHash('sha256')
-    .update(JSON.stringify([configurationName, requestId]))
-    .digest('hex');
+  const digest = hash('sha256', JSON.stringify([configurationName, requestId]), 'hex');
   return [0, 8, 12, 16, 20].map((at, i) => digest.slice(at, [8, 12, 16, 20, 32][i])).join('-');
 }

@@ -134,7 +134,8 @@ export class Pipeline {
       return;
     }
     const line = { ...context, reason: fault.reason, correlation_id: randomUUID(), facts: fault.facts };
-    log.info(fault.cause === undefined ? line : { ...line, err: fault.cause }, fault.message);
+    // A fault is expected: its cause in a few words, not where in the code it came up.
+    log.info(fault.cause === undefined ? line : { ...line, cause: messageOf(fault.cause) }, fault.message);
   }
 }
 
@@ -207,6 +208,10 @@ export class Rpc {
   describe(error: unknown, call: OpenCall): Failure {
     return toFailure(error, call.abortFault, this.#domain);
   }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function malformed({ cause }: Malformed, input: DescMessage): Fault {

@@ -43,5 +43,11 @@ function patternMatcher(): (pattern: string, against: string) => boolean {
 }
 
 function toFieldViolation({ field, message, ruleId }: Violation): FieldViolation {
-  return { field: pathToString(field), description: message, rule: ruleId };
+  return { field: pathToString(field), description: WORDS[ruleId] ?? message, rule: ruleId };
 }
+
+/** Where the library's words say how the rule is written rather than what to do. */
+const WORDS: Readonly<Record<string, string>> = {
+  'string.min_bytes': 'must not be empty',
+  'string.pattern': "must not hold ':' or control characters",
+};

@@ -1,10 +1,12 @@
 /** Builds the product for tests that start it as a process, once a run and only when its sources changed. */
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-export const ROOT = new URL('../..', import.meta.url).pathname;
+const HERE = new URL('../..', import.meta.url).pathname;
+/** The folder of package.json; benchmarks run compiled, from `dist`. */
+export const ROOT = HERE.endsWith('/dist/') ? join(HERE, '..') : HERE;
 export const MAIN = join(ROOT, 'dist/src/main.js');
 
 /** Empty when the product stands in dist, else why it does not. Only tests that need it fail on that. */
@@ -35,4 +37,13 @@ function newestMs(folder: string): number {
     (newest, file) => Math.max(newest, statSync(join(file.parentPath, file.name)).mtimeMs),
     0,
   );
+}
+
+/** How `npm start` starts the product, without npm: the command and its arguments. */
+export function startCommand(): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: { start: string };
+  };
+  const [, flags = ''] = /^exec node (.*)dist\/src\/main\.js$/.exec(scripts.start) ?? [];
+  return [process.execPath, ...flags.split(' ').filter((flag) => flag !== ''), MAIN];
 }

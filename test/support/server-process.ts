@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { inject } from 'vitest';
-import { MAIN } from './build.js';
+import { startCommand } from './build.js';
 import { Process, removeDirectory, temporaryDirectory } from './processes.js';
 
 export interface ServerOptions {
@@ -140,7 +140,7 @@ async function launch(
 async function spawnProduct({ command, flags = [], env }: ServerOptions, dataDir: string): Promise<Process> {
   const buildFailure = inject('buildFailure');
   if (!command && buildFailure !== '') throw new Error(buildFailure);
-  const [program = 'node', ...args] = command ?? [process.execPath, MAIN];
+  const [program = 'node', ...args] = command ?? startCommand();
   const own = ['--grpc-port', '0', '--http-port', '0', '--data', dataDir];
   return Process.start(program, [...args, ...own, ...flags], env ? { env } : {});
 }
