@@ -189,7 +189,7 @@ function requestHash(configurationVersion: string, fsmId: string, state: string)
   return createHash('sha256').update(asked).digest('base64url').slice(0, 22);
 }
 
-function fsmExists(configurationName: string, fsmId: string, uid: string): Fault {
+export function fsmExists(configurationName: string, fsmId: string, uid: string): Fault {
   return new Fault('FSM_EXISTS', 'a machine with this id exists; it was left as it is', {
     facts: { configuration_name: configurationName, fsm_id: fsmId, uid },
   });

@@ -7,6 +7,7 @@ import type { Handlers } from '../call.js';
 import { configurationRpcs } from './configuration-rpcs.js';
 import { eventRpcs } from './event-rpcs.js';
 import { Events, type EventsOptions } from './events.js';
+import { importRpc } from './import-rpc.js';
 import { machineRpcs } from './machine-rpcs.js';
 import { watchTransitions } from './watch.js';
 
@@ -16,6 +17,7 @@ export function fsmService(options: FsmServiceOptions): Handlers<typeof FsmServi
   return {
     ...configurationRpcs(options.store),
     ...machineRpcs(options.store),
+    ...importRpc(options),
     ...eventRpcs(options.store, new Events(options)),
     watchTransitions: (request, call) => watchTransitions(options, request, call.signal),
   };

@@ -9,6 +9,7 @@
  * or EFFECT_UNKNOWN if what it sent may have been executed.
  */
 import type { Configuration, ConfigurationContent } from './configuration.js';
+import type { Chunk, ImportRefusal } from './import.js';
 import type { Answer, AppliedTransition, Command, Machine, StoredOutcome } from './machine.js';
 
 /** A page of anything; `next` is the position to go on from, undefined at the end. */
@@ -55,6 +56,12 @@ export type HistoryPage =
   | { kind: 'fsm_not_found' }
   /** The position is below what is kept, or of an earlier machine with this id. */
   | { kind: 'expired' };
+
+/** What became of a chunk; a refusal that is about a machine shows it as it is. */
+export type ImportAnswer =
+  | { kind: 'imported'; machine: Machine; written: boolean }
+  | (Extract<ImportRefusal, { kind: 'exists' | 'broken' }> & { machine: Machine })
+  | Extract<ImportRefusal, { kind: 'fsm_not_found' | 'event_id_reused' }>;
 
 /** One change of one machine; what each field holds is said at `Change` in fsm.proto. */
 export interface Change {
@@ -150,6 +157,15 @@ export interface FsmStore {
     machine: NewMachine,
     signal: AbortSignal,
   ): Promise<{ kind: 'created' | 'replayed'; machine: Machine } | { kind: 'exists'; machine: Machine }>;
+
+  /**
+   * Makes a chunk of a machine's past true, as `decideImport` of import.ts says: what of it is new goes
+   * on where the machine is, and creates it if there is none. State, version, history, index, change
+   * feed and outcomes (APPLIED for each entry, NOT_ALLOWED for each refusal) change together, in one
+   * atomic step, as if the events had been applied now; their retention counts from now. `written` =
+   * something was new. The configuration version is known to exist and the chunk to agree with it.
+   */
+  importMachine(chunk: Chunk, signal: AbortSignal): Promise<ImportAnswer>;
 
   /** A machine with its newest transitions, oldest first: the last one and up to `historySize`. */
   getMachine(

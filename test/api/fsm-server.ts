@@ -114,6 +114,13 @@ const RIGHT_REQUESTS: Readonly<Record<string, object>> = {
   setRetention: NAMED,
   getRetention: NAMED,
   createFiniteStateMachine: MACHINE,
+  importFiniteStateMachine: {
+    ...MACHINE,
+    configurationVersion: '1',
+    importId: 'another',
+    firstVersion: 1n,
+    state: 'off',
+  },
   getFiniteStateMachine: MACHINE,
   listFiniteStateMachines: NAMED,
   countByState: NAMED,

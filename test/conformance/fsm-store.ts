@@ -9,6 +9,7 @@ import { describeEventsLaw } from './events-law.js';
 import { describeExpectations } from './expectations.js';
 import { describeHistory } from './history.js';
 import { describeHostileNames } from './hostile-names.js';
+import { describeImport } from './import.js';
 import { describeMachinesCreate } from './machines-create.js';
 import { describeMachinesList } from './machines-list.js';
 import { describeModel } from './model.js';
@@ -22,6 +23,7 @@ import { describeWatch } from './watch.js';
 const THEMES: readonly Laws[] = [
   describeConfigurations,
   describeMachinesCreate,
+  describeImport,
   describeEventsLaw,
   describeEventsBatch,
   describeExpectations,

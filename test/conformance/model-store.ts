@@ -3,6 +3,7 @@
  * by `decide`. What it answers is what every store must answer; times are 0 wherever they occur.
  */
 import { type ConfigurationContent, edgesOf } from '../../src/fsm/configuration.js';
+import { type Chunk, decideImport, IMPORT_MARK } from '../../src/fsm/import.js';
 import {
   type Answer,
   type AppliedTransition,
@@ -11,7 +12,7 @@ import {
   type Machine,
   type StoredOutcome,
 } from '../../src/fsm/machine.js';
-import type { Change, NewMachine } from '../../src/fsm/store.js';
+import type { Change, ImportAnswer, NewMachine } from '../../src/fsm/store.js';
 
 interface Kept {
   made: Machine;
@@ -49,6 +50,38 @@ export class ModelStore {
     });
     this.#announce('created', machine, { from: '', to: machine.state });
     return { kind: 'created', machine };
+  }
+
+  import(chunk: Chunk): ImportAnswer {
+    const { id, importId, configurationName, configurationVersion, uid } = chunk;
+    const there = this.machines.get(id);
+    const known = this.outcomes.get(id) ?? new Map<string, StoredOutcome>();
+    const decision = decideImport(there && { ...there.now, ...there.request }, chunk, {
+      eventIdAt: (version) => there?.history.find((entry) => entry.version === version)?.event.eventId,
+      outcomeOf: (eventId) => known.get(eventId),
+    });
+    if (decision.kind === 'exists' || decision.kind === 'broken')
+      return { ...decision, machine: there?.now as Machine };
+    if (decision.kind !== 'import') return decision;
+    if (!there) {
+      const { startState: state } = decision;
+      const request = { requestId: importId, requestHash: IMPORT_MARK };
+      this.create({ configurationName, configurationVersion, id, uid, state, ...request });
+    }
+    const kept = this.machines.get(id) as Kept;
+    this.outcomes.set(id, known);
+    for (const { from, to, event, bodyHash } of decision.history) {
+      const version = kept.now.version + 1;
+      this.#move(kept, { ...event, bodyHash }, { state: to, version });
+      const outcome = { kind: 'applied', from, to, version, timeMs: 0 } as const;
+      known.set(event.eventId, { outcome, bodyHash, uid: kept.now.uid });
+    }
+    for (const { event, bodyHash, state, version } of decision.refused) {
+      const outcome = { kind: 'not_allowed', state, version, configurationVersion, timeMs: 0 } as const;
+      known.set(event.eventId, { outcome, bodyHash, uid: kept.now.uid });
+    }
+    const written = !there || decision.history.length + decision.refused.length > 0;
+    return { kind: 'imported', machine: kept.now, written };
   }
 
   delete(id: string, uid: string | undefined): { kind: string; uid?: string } {

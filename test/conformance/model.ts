@@ -7,6 +7,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ConfigurationContent } from '../../src/fsm/configuration.js';
+import type { Chunk } from '../../src/fsm/import.js';
 import type { Command } from '../../src/fsm/machine.js';
 import type { FsmStore } from '../../src/fsm/store.js';
 import { ModelStore, timeless } from './model-store.js';
@@ -38,8 +39,21 @@ const EVENT_IDS = ['e1', 'e2', 'e3', 'e4', 'e5', 'e6'];
 const STATES = ['closed', 'open', 'locked'];
 const EVENTS = ['open', 'close', 'lock', 'unlock', 'knock', 'none'];
 
+interface ImportStep {
+  id: string;
+  version: string;
+  importId: string;
+  firstVersion: number;
+  start: string;
+  /** Each leads to a state by an event; the ids of refused ones follow. */
+  walk: { eventId: string; to: string }[];
+  refusedCount: number;
+  originator: string;
+}
+
 type Step =
   | { kind: 'create'; id: string; version: string; state: string; requestId: string; requestHash: string }
+  | ({ kind: 'import' } & ImportStep)
   | { kind: 'delete'; id: string; whose: 'any' | 'its' | 'another' }
   | { kind: 'advance'; id: string; commands: Command[] }
   | { kind: 'retain'; count: number };
@@ -88,6 +102,23 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('import' as const),
+      id: one(IDS),
+      version: one(['v1', 'v2']),
+      importId: one(['r1', 'i1']),
+      firstVersion: fc.constantFrom(1, 1, 1, 2, 3),
+      start: one(STATES),
+      walk: fc.uniqueArray(fc.record({ eventId: one(EVENT_IDS), to: one(STATES) }), {
+        selector: ({ eventId }) => eventId,
+        maxLength: 4,
+      }),
+      refusedCount: fc.nat(2),
+      originator: one(['a', 'a', 'a', 'b']),
+    }),
+  },
+  {
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('delete' as const),
@@ -129,6 +160,22 @@ function doors(name: string): ConfigurationContent[] {
     each.event === 'knock' ? edge('open', 'knock', 'locked') : each,
   );
   return [content({ name }), content({ name, version: 'v2', transitions: other })];
+}
+
+function chunkFrom(name: string, uid: string, step: ImportStep): Chunk {
+  const { id, version, importId, firstVersion, start, walk, refusedCount, originator } = step;
+  const past = walk.slice(refusedCount);
+  const history = past.map(({ eventId, to }, i) => {
+    const { bodyHash, ...event } = command('knock', eventId, { originator });
+    return { from: past[i - 1]?.to ?? start, to, event, bodyHash };
+  });
+  const refused = walk.slice(0, refusedCount).map(({ eventId, to }, i) => {
+    const { bodyHash, ...event } = command('none', eventId, { originator });
+    return { event, bodyHash, state: to, version: i };
+  });
+  const state = past.at(-1)?.to ?? start;
+  const configuration = { configurationName: name, configurationVersion: version };
+  return { ...configuration, id, uid, importId, firstVersion, history, state, refused };
 }
 
 /** One history run against stores (in turn) and model. */
@@ -178,6 +225,10 @@ class Trial {
           ...rest,
         });
         return [await store.createMachine(asked, never), model.create(asked)];
+      }
+      case 'import': {
+        const asked = chunkFrom(this.#name, `uid-${this.#uids++}`, step);
+        return [await store.importMachine(asked, never), model.import(asked)];
       }
       case 'delete': {
         const uids = { any: undefined, another: 'another', its: model.machines.get(step.id)?.now.uid };

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { REFUSAL_RETENTION_MS } from '../../src/fsm/machine.js';
 import type { FsmStore } from '../../src/fsm/store.js';
 import { eventually } from '../support/waiting.js';
+import { chunk, refusal, swinging, word } from './past.js';
 import {
   command,
   getMachine,
@@ -136,6 +137,17 @@ export const describeOutcomes: Laws = (open, profile) => {
         replayed: false,
       });
       expect((await getMachine(store, name, 'm'))?.version).toBe(2);
+    });
+
+    it('of what is imported ends too, counted from the import', async () => {
+      const { store } = subject;
+      const name = await givenName(store);
+      await store.importMachine(chunk(name, swinging(1, 1), { refused: [refusal('r1', 'open', 1)] }), never);
+      for (const eventId of ['e1', 'r1']) expect(await has(store, name, eventId)).toBe(true);
+      await lapse(subject, retentionMs + 1);
+      for (const eventId of ['e1', 'r1'])
+        await eventually(async () => !(await has(store, name, eventId)), 'the outcome lapses');
+      expect(word(await store.importMachine(chunk(name, swinging(1, 1)), never))).toBe('there already');
     });
 
     it.skipIf(profile.clock === 'engine')(

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Reason } from '../../src/fault.js';
 import type { ChangeBatch, FsmStore } from '../../src/fsm/store.js';
 import { openRedis, type RedisEngine } from '../../src/stores/redis/open.js';
+import { chunk, refusal, swinging, word } from '../conformance/past.js';
 import {
   audit,
   command,
@@ -179,6 +180,22 @@ describe.skipIf(!engineUrl('redis')).each([
     const first = await feed.next();
     expect((first.value as ChangeBatch | undefined)?.changes.map(({ kind }) => kind)).toEqual(['deleted']);
     await feed.return?.(undefined);
+  });
+
+  it('of importing a chunk: again it is there already, and the next one goes on from it', async () => {
+    const store = await givenStore();
+    const name = await givenName(store);
+    await store.importMachine(chunk(name, swinging(1, 3), { id: 'other' }), never);
+    const first = chunk(name, swinging(1, 50), { refused: [refusal('r', 'open', 1)] });
+    await withReplyLost(engine.proxies, 'EFFECT_UNKNOWN', () => store.importMachine(first, never));
+    await back(store);
+    expect(word(await store.importMachine(first, never))).toBe('there already');
+    const next = chunk(name, swinging(51, 50), { firstVersion: 51 });
+    expect(word(await store.importMachine(next, never))).toBe('written');
+    expect((await historyOf(store, name, 'm')).map(({ event }) => event.eventId)).toEqual(
+      swinging(1, 100).map(({ event }) => event.eventId),
+    );
+    expect((await audit(store, name)).differences).toEqual([]);
   });
 
   it('of creating a configuration: the same content again is the same configuration, listed once', async () => {

@@ -6,6 +6,7 @@
  */
 import { type Edges, edgesOf } from '../../fsm/configuration.js';
 import { type Answer, type Command, type Decision, decide, type StoredOutcome } from '../../fsm/machine.js';
+import type { Batch } from './batch.js';
 import type { FsmContext } from './fsm-context.js';
 import { trimHistory } from './fsm-history.js';
 import { keptOutcome, putOutcome } from './fsm-outcomes.js';
@@ -18,7 +19,6 @@ import {
   type NameRecord,
 } from './fsm-records.js';
 import { historyKey, listedKey, machineKey, outcomeKey } from './keys.js';
-import type { Batch } from './writer.js';
 
 /** A machine's name and id, and where it is at the start of the step. */
 interface Subject {

@@ -4,11 +4,11 @@
  */
 import { type Configuration, type ConfigurationContent, contentHash } from '../../fsm/configuration.js';
 import type { FsmStore, Page, Retention } from '../../fsm/store.js';
+import type { Batch } from './batch.js';
 import { entriesIn, read } from './environment.js';
 import type { FsmContext } from './fsm-context.js';
 import { encodeConfiguration, encodeName, type NameRecord, type NameTuple } from './fsm-records.js';
 import { configurationKey, creationKey, NAMES, nameIn, nameKey, rangeOf } from './keys.js';
-import type { Batch } from './writer.js';
 
 const NEVER_SET: Retention = { historyMaxCount: 0, revision: 0 };
 

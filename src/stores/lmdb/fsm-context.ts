@@ -6,6 +6,7 @@
 import type { Clock } from '../../clock.js';
 import type { Configuration } from '../../fsm/configuration.js';
 import { BoundedMap } from '../bounded-map.js';
+import type { Batch } from './batch.js';
 import type { Database } from './environment.js';
 import { FeedBell } from './fsm-bell.js';
 import { FsmLedger } from './fsm-ledger.js';
@@ -21,7 +22,7 @@ import {
   type NameTuple,
 } from './fsm-records.js';
 import { configurationKey, machineKey, nameKey } from './keys.js';
-import type { Batch, Writer } from './writer.js';
+import type { Writer } from './writer.js';
 
 /** Configurations and names kept in memory, by each of the two sides. */
 const MAX_REMEMBERED = 1_000;

@@ -6,11 +6,11 @@
  */
 import type { AppliedTransition } from '../../fsm/machine.js';
 import type { HistoryPage, HistoryPosition } from '../../fsm/store.js';
+import type { Batch } from './batch.js';
 import { entriesIn, keysIn, read } from './environment.js';
 import type { FsmContext } from './fsm-context.js';
 import { decodeTransition, type MachineRecord, type TransitionTuple } from './fsm-records.js';
 import { historyKey, historyVersionIn, SWEEPS, sweepKey, sweepSerialIn } from './keys.js';
-import type { Batch } from './writer.js';
 
 /** Entries that one event removes itself; what is beyond waits for the sweeper. */
 const TRIMMED_PER_EVENT = 8;

@@ -4,10 +4,10 @@
  * the records it speaks of or not at all.
  */
 import type { Change } from '../../fsm/store.js';
+import type { Batch, BatchPart } from './batch.js';
 import type { ChangeTuple } from './fsm-records.js';
 import { type CountersTuple, encodeChange, type FeedEndsTuple } from './fsm-records.js';
 import { COUNTERS_KEY, countKey, feedEndsKey, feedKey } from './keys.js';
-import type { Batch, BatchPart } from './writer.js';
 
 /** Changes are kept this long, and at most this many of a name. */
 export const FEED_RETENTION_MS = 10 * 60_000;

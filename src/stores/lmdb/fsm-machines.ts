@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { Fault } from '../../fault.js';
 import type { AppliedTransition, Machine } from '../../fsm/machine.js';
 import type { Change, FsmStore, MachineFilter, NewMachine, Page } from '../../fsm/store.js';
+import type { Batch } from './batch.js';
 import { entriesIn, keysIn, read } from './environment.js';
 import type { FsmContext } from './fsm-context.js';
 import { abandonHistory, type FsmHistory } from './fsm-history.js';
@@ -27,7 +28,6 @@ import {
   type Range,
   rangeOf,
 } from './keys.js';
-import type { Batch } from './writer.js';
 
 /** Versions of one state whose counts are read at most: one a configuration version in use. */
 const MAX_COUNTS = 100_000;
@@ -188,7 +188,8 @@ function firstRecord(wanted: NewMachine, serial: number, nowMs: number): Machine
   };
 }
 
-function changeOf(id: string, record: MachineRecord, timeMs: number): Omit<Change, 'kind'> {
+/** The part of a change that all kinds share. */
+export function changeOf(id: string, record: MachineRecord, timeMs: number): Omit<Change, 'kind'> {
   const { uid, version, configurationVersion } = record;
   return { id, uid, version, configurationVersion, from: '', to: '', eventName: '', eventId: '', timeMs };
 }

@@ -5,11 +5,11 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isFinal, REFUSAL_RETENTION_MS, type StoredOutcome } from '../../fsm/machine.js';
+import type { Batch } from './batch.js';
 import { entriesIn, keysIn, read } from './environment.js';
 import type { FsmContext } from './fsm-context.js';
 import { decodeOutcome, encodeOutcome, type OutcomeTuple } from './fsm-records.js';
 import { expiriesDue, expiryKey, outcomeKey, outcomeKeyIn, outcomeMachineIdIn, rangeOf } from './keys.js';
-import type { Batch } from './writer.js';
 
 /** Outcomes of one event id that are looked at in one go, when no machine is named. */
 const SCAN_CHUNK = 500;

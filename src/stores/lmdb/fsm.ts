@@ -3,6 +3,7 @@
  * that change something are one job of the writer; verbs that look are one synchronous read.
  */
 import type { Configuration, ConfigurationContent } from '../../fsm/configuration.js';
+import type { Chunk } from '../../fsm/import.js';
 import type { Answer, AppliedTransition, Command, Machine, StoredOutcome } from '../../fsm/machine.js';
 import type {
   AuditProgress,
@@ -10,6 +11,7 @@ import type {
   FsmStore,
   HistoryPage,
   HistoryPosition,
+  ImportAnswer,
   MachineFilter,
   NewMachine,
   Page,
@@ -26,6 +28,7 @@ import {
 import { FsmContext, type FsmContextOptions } from './fsm-context.js';
 import { FsmFeed } from './fsm-feed.js';
 import { FsmHistory } from './fsm-history.js';
+import { importMachine } from './fsm-import.js';
 import { type Creation, type Deletion, FsmMachines } from './fsm-machines.js';
 import { type FoundOutcome, FsmOutcomes } from './fsm-outcomes.js';
 import { FsmSweeper } from './fsm-sweep.js';
@@ -100,6 +103,10 @@ export class LmdbFsmStore implements FsmStore {
 
   createMachine(machine: NewMachine, signal: AbortSignal): Promise<Creation> {
     return this.#machines.create(machine, signal);
+  }
+
+  importMachine(chunk: Chunk, signal: AbortSignal): Promise<ImportAnswer> {
+    return importMachine(this.#context, chunk, signal);
   }
 
   getMachine(

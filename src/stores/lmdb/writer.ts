@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../../clock.js';
 import type { Fault } from '../../fault.js';
+import { Batch } from './batch.js';
 import type { Database } from './environment.js';
 import { commitCause, effectUnknown, storeFull, storeUnavailable } from './errors.js';
 import { OWNER_KEY } from './keys.js';
@@ -18,75 +19,6 @@ const MAX_QUEUED = 20_000;
 const MAX_BATCH_WEIGHT = 1_000;
 /** How often the signals of calls that wait long are looked at; the fast path listens to none. */
 const SLOW_CHECK_MS = 100;
-
-/** What the jobs of one batch share, such as sums; staged as its last writes. */
-export interface BatchPart {
-  /** Stages the part's own writes, once, after all jobs. */
-  finish(batch: Batch): void;
-  /** Called after the commit. */
-  committed(): void;
-  /** Called instead when the commit failed. */
-  failed(): void;
-}
-
-/** One transaction, as its jobs see it. */
-export class Batch {
-  readonly db: Database;
-  readonly nowMs: number;
-  readonly #parts = new Map<object, BatchPart>();
-  #staged: { key: Buffer; value: unknown; remove: boolean }[] = [];
-  #writes = 0;
-
-  constructor(db: Database, nowMs: number) {
-    this.db = db;
-    this.nowMs = nowMs;
-  }
-
-  get parts(): Iterable<BatchPart> {
-    return this.#parts.values();
-  }
-
-  /** How many writes were applied so far. */
-  get writes(): number {
-    return this.#writes;
-  }
-
-  /** The part that `owner` has in this batch, made when first asked for. */
-  part<T extends BatchPart>(owner: object, make: () => T): T {
-    const known = this.#parts.get(owner);
-    if (known) return known as T;
-    const made = make();
-    this.#parts.set(owner, made);
-    return made;
-  }
-
-  /** Reads what is there, including what earlier jobs of the batch wrote. */
-  get<T>(key: Buffer): T | undefined {
-    return this.db.get(key) as T | undefined;
-  }
-
-  put(key: Buffer, value: unknown): void {
-    this.#staged.push({ key, value, remove: false });
-  }
-
-  remove(key: Buffer): void {
-    this.#staged.push({ key, value: undefined, remove: true });
-  }
-
-  discard(): void {
-    this.#staged = [];
-  }
-
-  apply(): void {
-    const staged = this.#staged;
-    this.#staged = [];
-    for (const { key, value, remove } of staged) {
-      if (remove) this.db.remove(key);
-      else this.db.put(key, value);
-    }
-    this.#writes += staged.length;
-  }
-}
 
 export interface JobOptions {
   /** Share of a batch that the job takes, about 1 an event. */

@@ -6,8 +6,8 @@
  * nothing.
  */
 import type { Retention } from '../../fsm/store.js';
-import { unlessAborted } from './abort.js';
 import { BoundedMap } from '../bounded-map.js';
+import { unlessAborted } from './abort.js';
 import type { Client } from './client.js';
 import { unavailable } from './errors.js';
 import type { FsmKeys } from './keys.js';

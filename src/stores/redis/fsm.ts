@@ -3,6 +3,7 @@
  * down as a table of contents; the rules of an event are in scripts/fsm_advance.lua.
  */
 import type { ConfigurationContent } from '../../fsm/configuration.js';
+import type { Chunk } from '../../fsm/import.js';
 import { type Command, DEFAULT_OUTCOME_RETENTION_MS } from '../../fsm/machine.js';
 import type { FsmStore, HistoryPosition, MachineFilter, NewMachine } from '../../fsm/store.js';
 import type { Client } from './client.js';
@@ -11,6 +12,7 @@ import { Audit } from './fsm-audit.js';
 import { Configurations } from './fsm-configurations.js';
 import { feedScope } from './fsm-cursor.js';
 import { Feed } from './fsm-feed.js';
+import { Import } from './fsm-import.js';
 import { Lists } from './fsm-lists.js';
 import { Machines } from './fsm-machines.js';
 import { Outcomes } from './fsm-outcomes.js';
@@ -34,6 +36,7 @@ export class RedisFsmStore implements FsmStore {
   readonly #machines: Machines;
   readonly #lists: Lists;
   readonly #advance: Advance;
+  readonly #import: Import;
   readonly #outcomes: Outcomes;
   readonly #feed: Feed;
   readonly #audit: Audit;
@@ -52,6 +55,7 @@ export class RedisFsmStore implements FsmStore {
     this.#machines = new Machines(client, keys);
     this.#lists = new Lists(client, keys);
     this.#advance = new Advance(client, keys, this.#configurations, this.#retentions, outcomeRetentionMs);
+    this.#import = new Import(client, keys, this.#retentions, outcomeRetentionMs);
     this.#outcomes = new Outcomes(client, keys);
     this.#feed = new Feed(client, keys, wakesOf(keys.wakeChannel), scopeOf);
     this.#audit = new Audit(client, keys);
@@ -88,6 +92,10 @@ export class RedisFsmStore implements FsmStore {
 
   createMachine(machine: NewMachine, signal: AbortSignal) {
     return this.#machines.create(machine, signal);
+  }
+
+  importMachine(chunk: Chunk, signal: AbortSignal) {
+    return this.#import.import(chunk, signal);
   }
 
   getMachine(name: string, id: string, historySize: number, signal: AbortSignal) {

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file switchgear/fsm/v1/fsm_service.proto.
  */
 export const file_switchgear_fsm_v1_fsm_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNzd2l0Y2hnZWFyL2ZzbS92MS9mc21fc2VydmljZS5wcm90bxIRc3dpdGNoZ2Vhci5mc20udjEiXQoaQ3JlYXRlQ29uZmlndXJhdGlvblJlcXVlc3QSPwoNY29uZmlndXJhdGlvbhgBIAEoCzIgLnN3aXRjaGdlYXIuZnNtLnYxLkNvbmZpZ3VyYXRpb25CBrpIA8gBASKiAQobQ3JlYXRlQ29uZmlndXJhdGlvblJlc3BvbnNlEjcKDWNvbmZpZ3VyYXRpb24YASABKAsyIC5zd2l0Y2hnZWFyLmZzbS52MS5Db25maWd1cmF0aW9uEg8KB2NyZWF0ZWQYAiABKAgSOQoId2FybmluZ3MYAyADKAsyJy5zd2l0Y2hnZWFyLmZzbS52MS5Db25maWd1cmF0aW9uV2FybmluZyJ6ChdHZXRDb25maWd1cmF0aW9uUmVxdWVzdBIuCgRuYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBIvCgd2ZXJzaW9uGAIgASgJQh66SBtyGSiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQiUwoYR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlEjcKDWNvbmZpZ3VyYXRpb24YASABKAsyIC5zd2l0Y2hnZWFyLmZzbS52MS5Db25maWd1cmF0aW9uIlUKGUxpc3RDb25maWd1cmF0aW9uc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKIAgIkQKGkxpc3RDb25maWd1cmF0aW9uc1Jlc3BvbnNlEg0KBW5hbWVzGAEgAygJEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKMAQogTGlzdENvbmZpZ3VyYXRpb25WZXJzaW9uc1JlcXVlc3QSLgoEbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDKIAgInYKIUxpc3RDb25maWd1cmF0aW9uVmVyc2lvbnNSZXNwb25zZRI4Cg5jb25maWd1cmF0aW9ucxgBIAMoCzIgLnN3aXRjaGdlYXIuZnNtLnYxLkNvbmZpZ3VyYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpcBChpSZW5kZXJDb25maWd1cmF0aW9uUmVxdWVzdBIuCgRuYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBIvCgd2ZXJzaW9uGAIgASgJQh66SBtyGSiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGAoGZnNtX2lkGAMgASgJQgi6SAVyAyiAAiIuChtSZW5kZXJDb25maWd1cmF0aW9uUmVzcG9uc2USDwoHbWVybWFpZBgBIAEoCSK8AQoTU2V0UmV0ZW50aW9uUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEigKEWhpc3RvcnlfbWF4X2NvdW50GAIgASgDQg26SAoiCBiAlOvcAygAEicKEWV4cGVjdGVkX3JldmlzaW9uGAMgASgDQge6SAQiAigASACIAQFCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkcKFFNldFJldGVudGlvblJlc3BvbnNlEi8KCXJldGVudGlvbhgBIAEoCzIcLnN3aXRjaGdlYXIuZnNtLnYxLlJldGVudGlvbiJTChNHZXRSZXRlbnRpb25SZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQiRwoUR2V0UmV0ZW50aW9uUmVzcG9uc2USLwoJcmV0ZW50aW9uGAEgASgLMhwuc3dpdGNoZ2Vhci5mc20udjEuUmV0ZW50aW9uIu8BCh9DcmVhdGVGaW5pdGVTdGF0ZU1hY2hpbmVSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSPQoVY29uZmlndXJhdGlvbl92ZXJzaW9uGAIgASgJQh66SBtyGSiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGAoGZnNtX2lkGAMgASgJQgi6SAVyAyiAAhIXCgVzdGF0ZRgEIAEoCUIIukgFcgMogAESHAoKcmVxdWVzdF9pZBgFIAEoCUIIukgFcgMogAIiVgogQ3JlYXRlRmluaXRlU3RhdGVNYWNoaW5lUmVzcG9uc2USMgoDZnNtGAEgASgLMiUuc3dpdGNoZ2Vhci5mc20udjEuRmluaXRlU3RhdGVNYWNoaW5lIpoBChxHZXRGaW5pdGVTdGF0ZU1hY2hpbmVSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGgoGZnNtX2lkGAIgASgJQgq6SAdyBSABKIACEiAKDGhpc3Rvcnlfc2l6ZRgDIAEoBUIKukgHGgUY6AcoACJTCh1HZXRGaW5pdGVTdGF0ZU1hY2hpbmVSZXNwb25zZRIyCgNmc20YASABKAsyJS5zd2l0Y2hnZWFyLmZzbS52MS5GaW5pdGVTdGF0ZU1hY2hpbmUi8AEKHkxpc3RGaW5pdGVTdGF0ZU1hY2hpbmVzUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEj0KFWNvbmZpZ3VyYXRpb25fdmVyc2lvbhgCIAEoCUIeukgbchkogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEhcKBXN0YXRlGAMgASgJQgi6SAVyAyiAARIaCglwYWdlX3NpemUYBCABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMogCAibwofTGlzdEZpbml0ZVN0YXRlTWFjaGluZXNSZXNwb25zZRIzCgRmc21zGAEgAygLMiUuc3dpdGNoZ2Vhci5mc20udjEuRmluaXRlU3RhdGVNYWNoaW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKSAQoTQ291bnRCeVN0YXRlUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEj0KFWNvbmZpZ3VyYXRpb25fdmVyc2lvbhgCIAEoCUIeukgbchkogAEyFF5bXjpceDAwLVx4MWZceDdmXSokIpUBChRDb3VudEJ5U3RhdGVSZXNwb25zZRJCCgZjb3VudHMYASADKAsyMi5zd2l0Y2hnZWFyLmZzbS52MS5Db3VudEJ5U3RhdGVSZXNwb25zZS5TdGF0ZUNvdW50Eg0KBXRvdGFsGAIgASgDGioKClN0YXRlQ291bnQSDQoFc3RhdGUYASABKAkSDQoFY291bnQYAiABKAMiwgEKFkxpc3RUcmFuc2l0aW9uc1JlcXVlc3QSPAoSY29uZmlndXJhdGlvbl9uYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBIaCgZmc21faWQYAiABKAlCCrpIB3IFIAEogAISFAoMbmV3ZXN0X2ZpcnN0GAMgASgIEhoKCXBhZ2Vfc2l6ZRgEIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAyiAICJtChdMaXN0VHJhbnNpdGlvbnNSZXNwb25zZRI5Cgt0cmFuc2l0aW9ucxgBIAMoCzIkLnN3aXRjaGdlYXIuZnNtLnYxLkFwcGxpZWRUcmFuc2l0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKSAQofRGVsZXRlRmluaXRlU3RhdGVNYWNoaW5lUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEhoKBmZzbV9pZBgCIAEoCUIKukgHcgUgASiAAhIVCgN1aWQYAyABKAlCCLpIBXIDKIACIjMKIERlbGV0ZUZpbml0ZVN0YXRlTWFjaGluZVJlc3BvbnNlEg8KB2V4aXN0ZWQYASABKAgidAoYTGlzdEFsbG93ZWRFdmVudHNSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGgoGZnNtX2lkGAIgASgJQgq6SAdyBSABKIACIm8KGUxpc3RBbGxvd2VkRXZlbnRzUmVzcG9uc2USDQoFc3RhdGUYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIyCgt0cmFuc2l0aW9ucxgDIAMoCzIdLnN3aXRjaGdlYXIuZnNtLnYxLlRyYW5zaXRpb24ilgIKEFNlbmRFdmVudFJlcXVlc3QSPAoSY29uZmlndXJhdGlvbl9uYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBIaCgZmc21faWQYAiABKAlCCrpIB3IFIAEogAISLwoFZXZlbnQYAyABKAsyGC5zd2l0Y2hnZWFyLmZzbS52MS5FdmVudEIGukgDyAEBEiYKEGV4cGVjdGVkX3ZlcnNpb24YBCABKANCB7pIBCICKABIAIgBARInCg5leHBlY3RlZF9zdGF0ZRgFIAEoCUIKukgHcgUgASiAAUgBiAEBQhMKEV9leHBlY3RlZF92ZXJzaW9uQhEKD19leHBlY3RlZF9zdGF0ZSJFChFTZW5kRXZlbnRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgLMh8uc3dpdGNoZ2Vhci5mc20udjEuRXZlbnRPdXRjb21lIlAKEVNlbmRFdmVudHNSZXF1ZXN0EjsKBmV2ZW50cxgBIAMoCzIjLnN3aXRjaGdlYXIuZnNtLnYxLlNlbmRFdmVudFJlcXVlc3RCBrpIA9gBAyJwCgtFdmVudFJlc3VsdBIyCgdvdXRjb21lGAEgASgLMh8uc3dpdGNoZ2Vhci5mc20udjEuRXZlbnRPdXRjb21lSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCJFChJTZW5kRXZlbnRzUmVzcG9uc2USLwoHcmVzdWx0cxgBIAMoCzIeLnN3aXRjaGdlYXIuZnNtLnYxLkV2ZW50UmVzdWx0ImQKE1N0cmVhbUV2ZW50c1JlcXVlc3QSEAoIZnJhbWVfaWQYASABKAMSOwoGZXZlbnRzGAIgAygLMiMuc3dpdGNoZ2Vhci5mc20udjEuU2VuZEV2ZW50UmVxdWVzdEIGukgD2AEDIlkKFFN0cmVhbUV2ZW50c1Jlc3BvbnNlEhAKCGZyYW1lX2lkGAEgASgDEi8KB3Jlc3VsdHMYAiADKAsyHi5zd2l0Y2hnZWFyLmZzbS52MS5FdmVudFJlc3VsdCKOAQoWR2V0RXZlbnRPdXRjb21lUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEhgKBmZzbV9pZBgCIAEoCUIIukgFcgMogAISHAoIZXZlbnRfaWQYAyABKAlCCrpIB3IFIAEogAIiSwoXR2V0RXZlbnRPdXRjb21lUmVzcG9uc2USMAoHb3V0Y29tZRgBIAEoCzIfLnN3aXRjaGdlYXIuZnNtLnYxLkV2ZW50T3V0Y29tZSKHAQoPR2V0RXZlbnRSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGAoGZnNtX2lkGAIgASgJQgi6SAVyAyiAAhIcCghldmVudF9pZBgDIAEoCUIKukgHcgUgASiAAiJcChBHZXRFdmVudFJlc3BvbnNlEg4KBmZzbV9pZBgBIAEoCRI4Cgp0cmFuc2l0aW9uGAIgASgLMiQuc3dpdGNoZ2Vhci5mc20udjEuQXBwbGllZFRyYW5zaXRpb24itgEKF1dhdGNoVHJhbnNpdGlvbnNSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGAoGZnNtX2lkGAIgASgJQgi6SAVyAyiAAhIXCgVzdGF0ZRgDIAEoCUIIukgFcgMogAESGAoGY3Vyc29yGAQgASgJQgi6SAVyAyiAIBIQCghzbmFwc2hvdBgFIAEoCCKqAQoYV2F0Y2hUcmFuc2l0aW9uc1Jlc3BvbnNlEjcKCHNuYXBzaG90GAEgAygLMiUuc3dpdGNoZ2Vhci5mc20udjEuRmluaXRlU3RhdGVNYWNoaW5lEhkKEXNuYXBzaG90X2NvbXBsZXRlGAIgASgIEioKB2NoYW5nZXMYAyADKAsyGS5zd2l0Y2hnZWFyLmZzbS52MS5DaGFuZ2USDgoGY3Vyc29yGAQgASgJIlEKEUF1ZGl0SW5kZXhSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQiggIKEkF1ZGl0SW5kZXhSZXNwb25zZRIYChBtYWNoaW5lc19zY2FubmVkGAEgASgDEhcKD2VudHJpZXNfc2Nhbm5lZBgCIAEoAxIYChBkaWZmZXJlbmNlX2NvdW50GAMgASgDEkUKC2RpZmZlcmVuY2VzGAQgAygLMjAuc3dpdGNoZ2Vhci5mc20udjEuQXVkaXRJbmRleFJlc3BvbnNlLkRpZmZlcmVuY2USDAoEZG9uZRgFIAEoCBpKCgpEaWZmZXJlbmNlEg4KBmZzbV9pZBgBIAEoCRIWCg5yZWNvcmRlZF9zdGF0ZRgCIAEoCRIUCgxsaXN0ZWRfc3RhdGUYAyABKAky0hIKCkZzbVNlcnZpY2USeQoTQ3JlYXRlQ29uZmlndXJhdGlvbhItLnN3aXRjaGdlYXIuZnNtLnYxLkNyZWF0ZUNvbmZpZ3VyYXRpb25SZXF1ZXN0Gi4uc3dpdGNoZ2Vhci5mc20udjEuQ3JlYXRlQ29uZmlndXJhdGlvblJlc3BvbnNlIgOQAgIScAoQR2V0Q29uZmlndXJhdGlvbhIqLnN3aXRjaGdlYXIuZnNtLnYxLkdldENvbmZpZ3VyYXRpb25SZXF1ZXN0Gisuc3dpdGNoZ2Vhci5mc20udjEuR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlIgOQAgESdgoSTGlzdENvbmZpZ3VyYXRpb25zEiwuc3dpdGNoZ2Vhci5mc20udjEuTGlzdENvbmZpZ3VyYXRpb25zUmVxdWVzdBotLnN3aXRjaGdlYXIuZnNtLnYxLkxpc3RDb25maWd1cmF0aW9uc1Jlc3BvbnNlIgOQAgESiwEKGUxpc3RDb25maWd1cmF0aW9uVmVyc2lvbnMSMy5zd2l0Y2hnZWFyLmZzbS52MS5MaXN0Q29uZmlndXJhdGlvblZlcnNpb25zUmVxdWVzdBo0LnN3aXRjaGdlYXIuZnNtLnYxLkxpc3RDb25maWd1cmF0aW9uVmVyc2lvbnNSZXNwb25zZSIDkAIBEnkKE1JlbmRlckNvbmZpZ3VyYXRpb24SLS5zd2l0Y2hnZWFyLmZzbS52MS5SZW5kZXJDb25maWd1cmF0aW9uUmVxdWVzdBouLnN3aXRjaGdlYXIuZnNtLnYxLlJlbmRlckNvbmZpZ3VyYXRpb25SZXNwb25zZSIDkAIBEl8KDFNldFJldGVudGlvbhImLnN3aXRjaGdlYXIuZnNtLnYxLlNldFJldGVudGlvblJlcXVlc3QaJy5zd2l0Y2hnZWFyLmZzbS52MS5TZXRSZXRlbnRpb25SZXNwb25zZRJkCgxHZXRSZXRlbnRpb24SJi5zd2l0Y2hnZWFyLmZzbS52MS5HZXRSZXRlbnRpb25SZXF1ZXN0Gicuc3dpdGNoZ2Vhci5mc20udjEuR2V0UmV0ZW50aW9uUmVzcG9uc2UiA5ACARKDAQoYQ3JlYXRlRmluaXRlU3RhdGVNYWNoaW5lEjIuc3dpdGNoZ2Vhci5mc20udjEuQ3JlYXRlRmluaXRlU3RhdGVNYWNoaW5lUmVxdWVzdBozLnN3aXRjaGdlYXIuZnNtLnYxLkNyZWF0ZUZpbml0ZVN0YXRlTWFjaGluZVJlc3BvbnNlEn8KFUdldEZpbml0ZVN0YXRlTWFjaGluZRIvLnN3aXRjaGdlYXIuZnNtLnYxLkdldEZpbml0ZVN0YXRlTWFjaGluZVJlcXVlc3QaMC5zd2l0Y2hnZWFyLmZzbS52MS5HZXRGaW5pdGVTdGF0ZU1hY2hpbmVSZXNwb25zZSIDkAIBEoUBChdMaXN0RmluaXRlU3RhdGVNYWNoaW5lcxIxLnN3aXRjaGdlYXIuZnNtLnYxLkxpc3RGaW5pdGVTdGF0ZU1hY2hpbmVzUmVxdWVzdBoyLnN3aXRjaGdlYXIuZnNtLnYxLkxpc3RGaW5pdGVTdGF0ZU1hY2hpbmVzUmVzcG9uc2UiA5ACARJkCgxDb3VudEJ5U3RhdGUSJi5zd2l0Y2hnZWFyLmZzbS52MS5Db3VudEJ5U3RhdGVSZXF1ZXN0Gicuc3dpdGNoZ2Vhci5mc20udjEuQ291bnRCeVN0YXRlUmVzcG9uc2UiA5ACARJtCg9MaXN0VHJhbnNpdGlvbnMSKS5zd2l0Y2hnZWFyLmZzbS52MS5MaXN0VHJhbnNpdGlvbnNSZXF1ZXN0Giouc3dpdGNoZ2Vhci5mc20udjEuTGlzdFRyYW5zaXRpb25zUmVzcG9uc2UiA5ACARKIAQoYRGVsZXRlRmluaXRlU3RhdGVNYWNoaW5lEjIuc3dpdGNoZ2Vhci5mc20udjEuRGVsZXRlRmluaXRlU3RhdGVNYWNoaW5lUmVxdWVzdBozLnN3aXRjaGdlYXIuZnNtLnYxLkRlbGV0ZUZpbml0ZVN0YXRlTWFjaGluZVJlc3BvbnNlIgOQAgIScwoRTGlzdEFsbG93ZWRFdmVudHMSKy5zd2l0Y2hnZWFyLmZzbS52MS5MaXN0QWxsb3dlZEV2ZW50c1JlcXVlc3QaLC5zd2l0Y2hnZWFyLmZzbS52MS5MaXN0QWxsb3dlZEV2ZW50c1Jlc3BvbnNlIgOQAgESVgoJU2VuZEV2ZW50EiMuc3dpdGNoZ2Vhci5mc20udjEuU2VuZEV2ZW50UmVxdWVzdBokLnN3aXRjaGdlYXIuZnNtLnYxLlNlbmRFdmVudFJlc3BvbnNlElkKClNlbmRFdmVudHMSJC5zd2l0Y2hnZWFyLmZzbS52MS5TZW5kRXZlbnRzUmVxdWVzdBolLnN3aXRjaGdlYXIuZnNtLnYxLlNlbmRFdmVudHNSZXNwb25zZRJjCgxTdHJlYW1FdmVudHMSJi5zd2l0Y2hnZWFyLmZzbS52MS5TdHJlYW1FdmVudHNSZXF1ZXN0Gicuc3dpdGNoZ2Vhci5mc20udjEuU3RyZWFtRXZlbnRzUmVzcG9uc2UoATABEm0KD0dldEV2ZW50T3V0Y29tZRIpLnN3aXRjaGdlYXIuZnNtLnYxLkdldEV2ZW50T3V0Y29tZVJlcXVlc3QaKi5zd2l0Y2hnZWFyLmZzbS52MS5HZXRFdmVudE91dGNvbWVSZXNwb25zZSIDkAIBElgKCEdldEV2ZW50EiIuc3dpdGNoZ2Vhci5mc20udjEuR2V0RXZlbnRSZXF1ZXN0GiMuc3dpdGNoZ2Vhci5mc20udjEuR2V0RXZlbnRSZXNwb25zZSIDkAIBEm0KEFdhdGNoVHJhbnNpdGlvbnMSKi5zd2l0Y2hnZWFyLmZzbS52MS5XYXRjaFRyYW5zaXRpb25zUmVxdWVzdBorLnN3aXRjaGdlYXIuZnNtLnYxLldhdGNoVHJhbnNpdGlvbnNSZXNwb25zZTABElsKCkF1ZGl0SW5kZXgSJC5zd2l0Y2hnZWFyLmZzbS52MS5BdWRpdEluZGV4UmVxdWVzdBolLnN3aXRjaGdlYXIuZnNtLnYxLkF1ZGl0SW5kZXhSZXNwb25zZTABYgZwcm90bzM", [file_buf_validate_validate, file_google_rpc_status, file_switchgear_fsm_v1_fsm]);
+  fileDesc("CiNzd2l0Y2hnZWFyL2ZzbS92MS9mc21fc2VydmljZS5wcm90bxIRc3dpdGNoZ2Vhci5mc20udjEiXQoaQ3JlYXRlQ29uZmlndXJhdGlvblJlcXVlc3QSPwoNY29uZmlndXJhdGlvbhgBIAEoCzIgLnN3aXRjaGdlYXIuZnNtLnYxLkNvbmZpZ3VyYXRpb25CBrpIA8gBASKiAQobQ3JlYXRlQ29uZmlndXJhdGlvblJlc3BvbnNlEjcKDWNvbmZpZ3VyYXRpb24YASABKAsyIC5zd2l0Y2hnZWFyLmZzbS52MS5Db25maWd1cmF0aW9uEg8KB2NyZWF0ZWQYAiABKAgSOQoId2FybmluZ3MYAyADKAsyJy5zd2l0Y2hnZWFyLmZzbS52MS5Db25maWd1cmF0aW9uV2FybmluZyJ6ChdHZXRDb25maWd1cmF0aW9uUmVxdWVzdBIuCgRuYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBIvCgd2ZXJzaW9uGAIgASgJQh66SBtyGSiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQiUwoYR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlEjcKDWNvbmZpZ3VyYXRpb24YASABKAsyIC5zd2l0Y2hnZWFyLmZzbS52MS5Db25maWd1cmF0aW9uIlUKGUxpc3RDb25maWd1cmF0aW9uc1JlcXVlc3QSGgoJcGFnZV9zaXplGAEgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDKIAgIkQKGkxpc3RDb25maWd1cmF0aW9uc1Jlc3BvbnNlEg0KBW5hbWVzGAEgAygJEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKMAQogTGlzdENvbmZpZ3VyYXRpb25WZXJzaW9uc1JlcXVlc3QSLgoEbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGgoJcGFnZV9zaXplGAIgASgFQge6SAQaAigAEhwKCnBhZ2VfdG9rZW4YAyABKAlCCLpIBXIDKIAgInYKIUxpc3RDb25maWd1cmF0aW9uVmVyc2lvbnNSZXNwb25zZRI4Cg5jb25maWd1cmF0aW9ucxgBIAMoCzIgLnN3aXRjaGdlYXIuZnNtLnYxLkNvbmZpZ3VyYXRpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpcBChpSZW5kZXJDb25maWd1cmF0aW9uUmVxdWVzdBIuCgRuYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBIvCgd2ZXJzaW9uGAIgASgJQh66SBtyGSiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGAoGZnNtX2lkGAMgASgJQgi6SAVyAyiAAiIuChtSZW5kZXJDb25maWd1cmF0aW9uUmVzcG9uc2USDwoHbWVybWFpZBgBIAEoCSK8AQoTU2V0UmV0ZW50aW9uUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEigKEWhpc3RvcnlfbWF4X2NvdW50GAIgASgDQg26SAoiCBiAlOvcAygAEicKEWV4cGVjdGVkX3JldmlzaW9uGAMgASgDQge6SAQiAigASACIAQFCFAoSX2V4cGVjdGVkX3JldmlzaW9uIkcKFFNldFJldGVudGlvblJlc3BvbnNlEi8KCXJldGVudGlvbhgBIAEoCzIcLnN3aXRjaGdlYXIuZnNtLnYxLlJldGVudGlvbiJTChNHZXRSZXRlbnRpb25SZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQiRwoUR2V0UmV0ZW50aW9uUmVzcG9uc2USLwoJcmV0ZW50aW9uGAEgASgLMhwuc3dpdGNoZ2Vhci5mc20udjEuUmV0ZW50aW9uIu8BCh9DcmVhdGVGaW5pdGVTdGF0ZU1hY2hpbmVSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSPQoVY29uZmlndXJhdGlvbl92ZXJzaW9uGAIgASgJQh66SBtyGSiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGAoGZnNtX2lkGAMgASgJQgi6SAVyAyiAAhIXCgVzdGF0ZRgEIAEoCUIIukgFcgMogAESHAoKcmVxdWVzdF9pZBgFIAEoCUIIukgFcgMogAIiVgogQ3JlYXRlRmluaXRlU3RhdGVNYWNoaW5lUmVzcG9uc2USMgoDZnNtGAEgASgLMiUuc3dpdGNoZ2Vhci5mc20udjEuRmluaXRlU3RhdGVNYWNoaW5lIpoBChxHZXRGaW5pdGVTdGF0ZU1hY2hpbmVSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGgoGZnNtX2lkGAIgASgJQgq6SAdyBSABKIACEiAKDGhpc3Rvcnlfc2l6ZRgDIAEoBUIKukgHGgUY6AcoACJTCh1HZXRGaW5pdGVTdGF0ZU1hY2hpbmVSZXNwb25zZRIyCgNmc20YASABKAsyJS5zd2l0Y2hnZWFyLmZzbS52MS5GaW5pdGVTdGF0ZU1hY2hpbmUi8AEKHkxpc3RGaW5pdGVTdGF0ZU1hY2hpbmVzUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEj0KFWNvbmZpZ3VyYXRpb25fdmVyc2lvbhgCIAEoCUIeukgbchkogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEhcKBXN0YXRlGAMgASgJQgi6SAVyAyiAARIaCglwYWdlX3NpemUYBCABKAVCB7pIBBoCKAASHAoKcGFnZV90b2tlbhgFIAEoCUIIukgFcgMogCAibwofTGlzdEZpbml0ZVN0YXRlTWFjaGluZXNSZXNwb25zZRIzCgRmc21zGAEgAygLMiUuc3dpdGNoZ2Vhci5mc20udjEuRmluaXRlU3RhdGVNYWNoaW5lEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKSAQoTQ291bnRCeVN0YXRlUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEj0KFWNvbmZpZ3VyYXRpb25fdmVyc2lvbhgCIAEoCUIeukgbchkogAEyFF5bXjpceDAwLVx4MWZceDdmXSokIpUBChRDb3VudEJ5U3RhdGVSZXNwb25zZRJCCgZjb3VudHMYASADKAsyMi5zd2l0Y2hnZWFyLmZzbS52MS5Db3VudEJ5U3RhdGVSZXNwb25zZS5TdGF0ZUNvdW50Eg0KBXRvdGFsGAIgASgDGioKClN0YXRlQ291bnQSDQoFc3RhdGUYASABKAkSDQoFY291bnQYAiABKAMiwgEKFkxpc3RUcmFuc2l0aW9uc1JlcXVlc3QSPAoSY29uZmlndXJhdGlvbl9uYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBIaCgZmc21faWQYAiABKAlCCrpIB3IFIAEogAISFAoMbmV3ZXN0X2ZpcnN0GAMgASgIEhoKCXBhZ2Vfc2l6ZRgEIAEoBUIHukgEGgIoABIcCgpwYWdlX3Rva2VuGAUgASgJQgi6SAVyAyiAICJtChdMaXN0VHJhbnNpdGlvbnNSZXNwb25zZRI5Cgt0cmFuc2l0aW9ucxgBIAMoCzIkLnN3aXRjaGdlYXIuZnNtLnYxLkFwcGxpZWRUcmFuc2l0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKSAQofRGVsZXRlRmluaXRlU3RhdGVNYWNoaW5lUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEhoKBmZzbV9pZBgCIAEoCUIKukgHcgUgASiAAhIVCgN1aWQYAyABKAlCCLpIBXIDKIACIjMKIERlbGV0ZUZpbml0ZVN0YXRlTWFjaGluZVJlc3BvbnNlEg8KB2V4aXN0ZWQYASABKAgizQUKH0ltcG9ydEZpbml0ZVN0YXRlTWFjaGluZVJlcXVlc3QSPAoSY29uZmlndXJhdGlvbl9uYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBI/ChVjb25maWd1cmF0aW9uX3ZlcnNpb24YAiABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEhoKBmZzbV9pZBgDIAEoCUIKukgHcgUgASiAAhIdCglpbXBvcnRfaWQYBCABKAlCCrpIB3IFIAEogAISJgoNZmlyc3RfdmVyc2lvbhgFIAEoA0IPukgMIgoY////////PygBEl0KB2hpc3RvcnkYBiADKAsyQS5zd2l0Y2hnZWFyLmZzbS52MS5JbXBvcnRGaW5pdGVTdGF0ZU1hY2hpbmVSZXF1ZXN0LlBhc3RUcmFuc2l0aW9uQgm6SAaSAQMQ6AcSGQoFc3RhdGUYByABKAlCCrpIB3IFIAEogAESWwoHcmVmdXNlZBgIIAMoCzI/LnN3aXRjaGdlYXIuZnNtLnYxLkltcG9ydEZpbml0ZVN0YXRlTWFjaGluZVJlcXVlc3QuUmVmdXNlZEV2ZW50Qgm6SAaSAQMQ6AcacwoOUGFzdFRyYW5zaXRpb24SGAoEZnJvbRgBIAEoCUIKukgHcgUgASiAARIWCgJ0bxgCIAEoCUIKukgHcgUgASiAARIvCgVldmVudBgDIAEoCzIYLnN3aXRjaGdlYXIuZnNtLnYxLkV2ZW50Qga6SAPIAQEafAoMUmVmdXNlZEV2ZW50Ei8KBWV2ZW50GAEgASgLMhguc3dpdGNoZ2Vhci5mc20udjEuRXZlbnRCBrpIA8gBARIZCgVzdGF0ZRgCIAEoCUIKukgHcgUgASiAARIgCgd2ZXJzaW9uGAMgASgDQg+6SAwiChj///////8/KAAiZwogSW1wb3J0RmluaXRlU3RhdGVNYWNoaW5lUmVzcG9uc2USMgoDZnNtGAEgASgLMiUuc3dpdGNoZ2Vhci5mc20udjEuRmluaXRlU3RhdGVNYWNoaW5lEg8KB3dyaXR0ZW4YAiABKAgidAoYTGlzdEFsbG93ZWRFdmVudHNSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGgoGZnNtX2lkGAIgASgJQgq6SAdyBSABKIACIm8KGUxpc3RBbGxvd2VkRXZlbnRzUmVzcG9uc2USDQoFc3RhdGUYASABKAkSDwoHdmVyc2lvbhgCIAEoAxIyCgt0cmFuc2l0aW9ucxgDIAMoCzIdLnN3aXRjaGdlYXIuZnNtLnYxLlRyYW5zaXRpb24ilgIKEFNlbmRFdmVudFJlcXVlc3QSPAoSY29uZmlndXJhdGlvbl9uYW1lGAEgASgJQiC6SB1yGyABKIABMhReW146XHgwMC1ceDFmXHg3Zl0qJBIaCgZmc21faWQYAiABKAlCCrpIB3IFIAEogAISLwoFZXZlbnQYAyABKAsyGC5zd2l0Y2hnZWFyLmZzbS52MS5FdmVudEIGukgDyAEBEiYKEGV4cGVjdGVkX3ZlcnNpb24YBCABKANCB7pIBCICKABIAIgBARInCg5leHBlY3RlZF9zdGF0ZRgFIAEoCUIKukgHcgUgASiAAUgBiAEBQhMKEV9leHBlY3RlZF92ZXJzaW9uQhEKD19leHBlY3RlZF9zdGF0ZSJFChFTZW5kRXZlbnRSZXNwb25zZRIwCgdvdXRjb21lGAEgASgLMh8uc3dpdGNoZ2Vhci5mc20udjEuRXZlbnRPdXRjb21lIlAKEVNlbmRFdmVudHNSZXF1ZXN0EjsKBmV2ZW50cxgBIAMoCzIjLnN3aXRjaGdlYXIuZnNtLnYxLlNlbmRFdmVudFJlcXVlc3RCBrpIA9gBAyJwCgtFdmVudFJlc3VsdBIyCgdvdXRjb21lGAEgASgLMh8uc3dpdGNoZ2Vhci5mc20udjEuRXZlbnRPdXRjb21lSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAQggKBnJlc3VsdCJFChJTZW5kRXZlbnRzUmVzcG9uc2USLwoHcmVzdWx0cxgBIAMoCzIeLnN3aXRjaGdlYXIuZnNtLnYxLkV2ZW50UmVzdWx0ImQKE1N0cmVhbUV2ZW50c1JlcXVlc3QSEAoIZnJhbWVfaWQYASABKAMSOwoGZXZlbnRzGAIgAygLMiMuc3dpdGNoZ2Vhci5mc20udjEuU2VuZEV2ZW50UmVxdWVzdEIGukgD2AEDIlkKFFN0cmVhbUV2ZW50c1Jlc3BvbnNlEhAKCGZyYW1lX2lkGAEgASgDEi8KB3Jlc3VsdHMYAiADKAsyHi5zd2l0Y2hnZWFyLmZzbS52MS5FdmVudFJlc3VsdCKOAQoWR2V0RXZlbnRPdXRjb21lUmVxdWVzdBI8ChJjb25maWd1cmF0aW9uX25hbWUYASABKAlCILpIHXIbIAEogAEyFF5bXjpceDAwLVx4MWZceDdmXSokEhgKBmZzbV9pZBgCIAEoCUIIukgFcgMogAISHAoIZXZlbnRfaWQYAyABKAlCCrpIB3IFIAEogAIiSwoXR2V0RXZlbnRPdXRjb21lUmVzcG9uc2USMAoHb3V0Y29tZRgBIAEoCzIfLnN3aXRjaGdlYXIuZnNtLnYxLkV2ZW50T3V0Y29tZSKHAQoPR2V0RXZlbnRSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGAoGZnNtX2lkGAIgASgJQgi6SAVyAyiAAhIcCghldmVudF9pZBgDIAEoCUIKukgHcgUgASiAAiJcChBHZXRFdmVudFJlc3BvbnNlEg4KBmZzbV9pZBgBIAEoCRI4Cgp0cmFuc2l0aW9uGAIgASgLMiQuc3dpdGNoZ2Vhci5mc20udjEuQXBwbGllZFRyYW5zaXRpb24itgEKF1dhdGNoVHJhbnNpdGlvbnNSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQSGAoGZnNtX2lkGAIgASgJQgi6SAVyAyiAAhIXCgVzdGF0ZRgDIAEoCUIIukgFcgMogAESGAoGY3Vyc29yGAQgASgJQgi6SAVyAyiAIBIQCghzbmFwc2hvdBgFIAEoCCKqAQoYV2F0Y2hUcmFuc2l0aW9uc1Jlc3BvbnNlEjcKCHNuYXBzaG90GAEgAygLMiUuc3dpdGNoZ2Vhci5mc20udjEuRmluaXRlU3RhdGVNYWNoaW5lEhkKEXNuYXBzaG90X2NvbXBsZXRlGAIgASgIEioKB2NoYW5nZXMYAyADKAsyGS5zd2l0Y2hnZWFyLmZzbS52MS5DaGFuZ2USDgoGY3Vyc29yGAQgASgJIlEKEUF1ZGl0SW5kZXhSZXF1ZXN0EjwKEmNvbmZpZ3VyYXRpb25fbmFtZRgBIAEoCUIgukgdchsgASiAATIUXlteOlx4MDAtXHgxZlx4N2ZdKiQiggIKEkF1ZGl0SW5kZXhSZXNwb25zZRIYChBtYWNoaW5lc19zY2FubmVkGAEgASgDEhcKD2VudHJpZXNfc2Nhbm5lZBgCIAEoAxIYChBkaWZmZXJlbmNlX2NvdW50GAMgASgDEkUKC2RpZmZlcmVuY2VzGAQgAygLMjAuc3dpdGNoZ2Vhci5mc20udjEuQXVkaXRJbmRleFJlc3BvbnNlLkRpZmZlcmVuY2USDAoEZG9uZRgFIAEoCBpKCgpEaWZmZXJlbmNlEg4KBmZzbV9pZBgBIAEoCRIWCg5yZWNvcmRlZF9zdGF0ZRgCIAEoCRIUCgxsaXN0ZWRfc3RhdGUYAyABKAky3RMKCkZzbVNlcnZpY2USeQoTQ3JlYXRlQ29uZmlndXJhdGlvbhItLnN3aXRjaGdlYXIuZnNtLnYxLkNyZWF0ZUNvbmZpZ3VyYXRpb25SZXF1ZXN0Gi4uc3dpdGNoZ2Vhci5mc20udjEuQ3JlYXRlQ29uZmlndXJhdGlvblJlc3BvbnNlIgOQAgIScAoQR2V0Q29uZmlndXJhdGlvbhIqLnN3aXRjaGdlYXIuZnNtLnYxLkdldENvbmZpZ3VyYXRpb25SZXF1ZXN0Gisuc3dpdGNoZ2Vhci5mc20udjEuR2V0Q29uZmlndXJhdGlvblJlc3BvbnNlIgOQAgESdgoSTGlzdENvbmZpZ3VyYXRpb25zEiwuc3dpdGNoZ2Vhci5mc20udjEuTGlzdENvbmZpZ3VyYXRpb25zUmVxdWVzdBotLnN3aXRjaGdlYXIuZnNtLnYxLkxpc3RDb25maWd1cmF0aW9uc1Jlc3BvbnNlIgOQAgESiwEKGUxpc3RDb25maWd1cmF0aW9uVmVyc2lvbnMSMy5zd2l0Y2hnZWFyLmZzbS52MS5MaXN0Q29uZmlndXJhdGlvblZlcnNpb25zUmVxdWVzdBo0LnN3aXRjaGdlYXIuZnNtLnYxLkxpc3RDb25maWd1cmF0aW9uVmVyc2lvbnNSZXNwb25zZSIDkAIBEnkKE1JlbmRlckNvbmZpZ3VyYXRpb24SLS5zd2l0Y2hnZWFyLmZzbS52MS5SZW5kZXJDb25maWd1cmF0aW9uUmVxdWVzdBouLnN3aXRjaGdlYXIuZnNtLnYxLlJlbmRlckNvbmZpZ3VyYXRpb25SZXNwb25zZSIDkAIBEl8KDFNldFJldGVudGlvbhImLnN3aXRjaGdlYXIuZnNtLnYxLlNldFJldGVudGlvblJlcXVlc3QaJy5zd2l0Y2hnZWFyLmZzbS52MS5TZXRSZXRlbnRpb25SZXNwb25zZRJkCgxHZXRSZXRlbnRpb24SJi5zd2l0Y2hnZWFyLmZzbS52MS5HZXRSZXRlbnRpb25SZXF1ZXN0Gicuc3dpdGNoZ2Vhci5mc20udjEuR2V0UmV0ZW50aW9uUmVzcG9uc2UiA5ACARKDAQoYQ3JlYXRlRmluaXRlU3RhdGVNYWNoaW5lEjIuc3dpdGNoZ2Vhci5mc20udjEuQ3JlYXRlRmluaXRlU3RhdGVNYWNoaW5lUmVxdWVzdBozLnN3aXRjaGdlYXIuZnNtLnYxLkNyZWF0ZUZpbml0ZVN0YXRlTWFjaGluZVJlc3BvbnNlEn8KFUdldEZpbml0ZVN0YXRlTWFjaGluZRIvLnN3aXRjaGdlYXIuZnNtLnYxLkdldEZpbml0ZVN0YXRlTWFjaGluZVJlcXVlc3QaMC5zd2l0Y2hnZWFyLmZzbS52MS5HZXRGaW5pdGVTdGF0ZU1hY2hpbmVSZXNwb25zZSIDkAIBEoUBChdMaXN0RmluaXRlU3RhdGVNYWNoaW5lcxIxLnN3aXRjaGdlYXIuZnNtLnYxLkxpc3RGaW5pdGVTdGF0ZU1hY2hpbmVzUmVxdWVzdBoyLnN3aXRjaGdlYXIuZnNtLnYxLkxpc3RGaW5pdGVTdGF0ZU1hY2hpbmVzUmVzcG9uc2UiA5ACARJkCgxDb3VudEJ5U3RhdGUSJi5zd2l0Y2hnZWFyLmZzbS52MS5Db3VudEJ5U3RhdGVSZXF1ZXN0Gicuc3dpdGNoZ2Vhci5mc20udjEuQ291bnRCeVN0YXRlUmVzcG9uc2UiA5ACARJtCg9MaXN0VHJhbnNpdGlvbnMSKS5zd2l0Y2hnZWFyLmZzbS52MS5MaXN0VHJhbnNpdGlvbnNSZXF1ZXN0Giouc3dpdGNoZ2Vhci5mc20udjEuTGlzdFRyYW5zaXRpb25zUmVzcG9uc2UiA5ACARKIAQoYRGVsZXRlRmluaXRlU3RhdGVNYWNoaW5lEjIuc3dpdGNoZ2Vhci5mc20udjEuRGVsZXRlRmluaXRlU3RhdGVNYWNoaW5lUmVxdWVzdBozLnN3aXRjaGdlYXIuZnNtLnYxLkRlbGV0ZUZpbml0ZVN0YXRlTWFjaGluZVJlc3BvbnNlIgOQAgISiAEKGEltcG9ydEZpbml0ZVN0YXRlTWFjaGluZRIyLnN3aXRjaGdlYXIuZnNtLnYxLkltcG9ydEZpbml0ZVN0YXRlTWFjaGluZVJlcXVlc3QaMy5zd2l0Y2hnZWFyLmZzbS52MS5JbXBvcnRGaW5pdGVTdGF0ZU1hY2hpbmVSZXNwb25zZSIDkAICEnMKEUxpc3RBbGxvd2VkRXZlbnRzEisuc3dpdGNoZ2Vhci5mc20udjEuTGlzdEFsbG93ZWRFdmVudHNSZXF1ZXN0Giwuc3dpdGNoZ2Vhci5mc20udjEuTGlzdEFsbG93ZWRFdmVudHNSZXNwb25zZSIDkAIBElYKCVNlbmRFdmVudBIjLnN3aXRjaGdlYXIuZnNtLnYxLlNlbmRFdmVudFJlcXVlc3QaJC5zd2l0Y2hnZWFyLmZzbS52MS5TZW5kRXZlbnRSZXNwb25zZRJZCgpTZW5kRXZlbnRzEiQuc3dpdGNoZ2Vhci5mc20udjEuU2VuZEV2ZW50c1JlcXVlc3QaJS5zd2l0Y2hnZWFyLmZzbS52MS5TZW5kRXZlbnRzUmVzcG9uc2USYwoMU3RyZWFtRXZlbnRzEiYuc3dpdGNoZ2Vhci5mc20udjEuU3RyZWFtRXZlbnRzUmVxdWVzdBonLnN3aXRjaGdlYXIuZnNtLnYxLlN0cmVhbUV2ZW50c1Jlc3BvbnNlKAEwARJtCg9HZXRFdmVudE91dGNvbWUSKS5zd2l0Y2hnZWFyLmZzbS52MS5HZXRFdmVudE91dGNvbWVSZXF1ZXN0Giouc3dpdGNoZ2Vhci5mc20udjEuR2V0RXZlbnRPdXRjb21lUmVzcG9uc2UiA5ACARJYCghHZXRFdmVudBIiLnN3aXRjaGdlYXIuZnNtLnYxLkdldEV2ZW50UmVxdWVzdBojLnN3aXRjaGdlYXIuZnNtLnYxLkdldEV2ZW50UmVzcG9uc2UiA5ACARJtChBXYXRjaFRyYW5zaXRpb25zEiouc3dpdGNoZ2Vhci5mc20udjEuV2F0Y2hUcmFuc2l0aW9uc1JlcXVlc3QaKy5zd2l0Y2hnZWFyLmZzbS52MS5XYXRjaFRyYW5zaXRpb25zUmVzcG9uc2UwARJbCgpBdWRpdEluZGV4EiQuc3dpdGNoZ2Vhci5mc20udjEuQXVkaXRJbmRleFJlcXVlc3QaJS5zd2l0Y2hnZWFyLmZzbS52MS5BdWRpdEluZGV4UmVzcG9uc2UwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_rpc_status, file_switchgear_fsm_v1_fsm]);
 
 /**
  * Asks to create a configuration.
@@ -819,6 +819,174 @@ export const DeleteFiniteStateMachineResponseSchema: GenMessage<DeleteFiniteStat
   messageDesc(file_switchgear_fsm_v1_fsm_service, 25);
 
 /**
+ * A chunk of a machine's past.
+ *
+ * @generated from message switchgear.fsm.v1.ImportFiniteStateMachineRequest
+ */
+export type ImportFiniteStateMachineRequest = Message<"switchgear.fsm.v1.ImportFiniteStateMachineRequest"> & {
+  /**
+   * The configuration it follows.
+   *
+   * @generated from field: string configuration_name = 1;
+   */
+  configurationName: string;
+
+  /**
+   * The version it follows.
+   *
+   * @generated from field: string configuration_version = 2;
+   */
+  configurationVersion: string;
+
+  /**
+   * The machine.
+   *
+   * @generated from field: string fsm_id = 3;
+   */
+  fsmId: string;
+
+  /**
+   * The caller's id for the whole import of this machine, the same in every chunk and every repeat.
+   *
+   * @generated from field: string import_id = 4;
+   */
+  importId: string;
+
+  /**
+   * The version after the first transition of this chunk; 1 = the chunk starts at the beginning.
+   *
+   * @generated from field: int64 first_version = 5;
+   */
+  firstVersion: bigint;
+
+  /**
+   * The transitions, oldest first; at most 1,000, and 3 MiB with `refused`.
+   *
+   * @generated from field: repeated switchgear.fsm.v1.ImportFiniteStateMachineRequest.PastTransition history = 6;
+   */
+  history: ImportFiniteStateMachineRequest_PastTransition[];
+
+  /**
+   * The state after them. Without any: the state of the machine.
+   *
+   * @generated from field: string state = 7;
+   */
+  state: string;
+
+  /**
+   * Refusals to remember, at most 1,000; one whose event has a final outcome already is left alone.
+   *
+   * @generated from field: repeated switchgear.fsm.v1.ImportFiniteStateMachineRequest.RefusedEvent refused = 8;
+   */
+  refused: ImportFiniteStateMachineRequest_RefusedEvent[];
+};
+
+/**
+ * Describes the message switchgear.fsm.v1.ImportFiniteStateMachineRequest.
+ * Use `create(ImportFiniteStateMachineRequestSchema)` to create a new message.
+ */
+export const ImportFiniteStateMachineRequestSchema: GenMessage<ImportFiniteStateMachineRequest> = /*@__PURE__*/
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 26);
+
+/**
+ * A transition that was made elsewhere.
+ *
+ * @generated from message switchgear.fsm.v1.ImportFiniteStateMachineRequest.PastTransition
+ */
+export type ImportFiniteStateMachineRequest_PastTransition = Message<"switchgear.fsm.v1.ImportFiniteStateMachineRequest.PastTransition"> & {
+  /**
+   * The state it left: where the one before it ended.
+   *
+   * @generated from field: string from = 1;
+   */
+  from: string;
+
+  /**
+   * The state it entered.
+   *
+   * @generated from field: string to = 2;
+   */
+  to: string;
+
+  /**
+   * The event that did it. Its id is required, and appears once in a chunk.
+   *
+   * @generated from field: switchgear.fsm.v1.Event event = 3;
+   */
+  event?: Event | undefined;
+};
+
+/**
+ * Describes the message switchgear.fsm.v1.ImportFiniteStateMachineRequest.PastTransition.
+ * Use `create(ImportFiniteStateMachineRequest_PastTransitionSchema)` to create a new message.
+ */
+export const ImportFiniteStateMachineRequest_PastTransitionSchema: GenMessage<ImportFiniteStateMachineRequest_PastTransition> = /*@__PURE__*/
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 26, 0);
+
+/**
+ * An event that was refused elsewhere and stays refused: EVENT_NOT_ALLOWED.
+ *
+ * @generated from message switchgear.fsm.v1.ImportFiniteStateMachineRequest.RefusedEvent
+ */
+export type ImportFiniteStateMachineRequest_RefusedEvent = Message<"switchgear.fsm.v1.ImportFiniteStateMachineRequest.RefusedEvent"> & {
+  /**
+   * The event. Its id is required, and appears once in a chunk.
+   *
+   * @generated from field: switchgear.fsm.v1.Event event = 1;
+   */
+  event?: Event | undefined;
+
+  /**
+   * The state the machine was in.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * The machine's version when it refused.
+   *
+   * @generated from field: int64 version = 3;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message switchgear.fsm.v1.ImportFiniteStateMachineRequest.RefusedEvent.
+ * Use `create(ImportFiniteStateMachineRequest_RefusedEventSchema)` to create a new message.
+ */
+export const ImportFiniteStateMachineRequest_RefusedEventSchema: GenMessage<ImportFiniteStateMachineRequest_RefusedEvent> = /*@__PURE__*/
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 26, 1);
+
+/**
+ * The machine after a chunk.
+ *
+ * @generated from message switchgear.fsm.v1.ImportFiniteStateMachineResponse
+ */
+export type ImportFiniteStateMachineResponse = Message<"switchgear.fsm.v1.ImportFiniteStateMachineResponse"> & {
+  /**
+   * As it is now, without last_transition and history.
+   *
+   * @generated from field: switchgear.fsm.v1.FiniteStateMachine fsm = 1;
+   */
+  fsm?: FiniteStateMachine | undefined;
+
+  /**
+   * False when all of the chunk was there already.
+   *
+   * @generated from field: bool written = 2;
+   */
+  written: boolean;
+};
+
+/**
+ * Describes the message switchgear.fsm.v1.ImportFiniteStateMachineResponse.
+ * Use `create(ImportFiniteStateMachineResponseSchema)` to create a new message.
+ */
+export const ImportFiniteStateMachineResponseSchema: GenMessage<ImportFiniteStateMachineResponse> = /*@__PURE__*/
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 27);
+
+/**
  * Asks what a machine can do now.
  *
  * @generated from message switchgear.fsm.v1.ListAllowedEventsRequest
@@ -844,7 +1012,7 @@ export type ListAllowedEventsRequest = Message<"switchgear.fsm.v1.ListAllowedEve
  * Use `create(ListAllowedEventsRequestSchema)` to create a new message.
  */
 export const ListAllowedEventsRequestSchema: GenMessage<ListAllowedEventsRequest> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 26);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 28);
 
 /**
  * What a machine can do now.
@@ -879,7 +1047,7 @@ export type ListAllowedEventsResponse = Message<"switchgear.fsm.v1.ListAllowedEv
  * Use `create(ListAllowedEventsResponseSchema)` to create a new message.
  */
 export const ListAllowedEventsResponseSchema: GenMessage<ListAllowedEventsResponse> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 27);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 29);
 
 /**
  * One event for one machine.
@@ -928,7 +1096,7 @@ export type SendEventRequest = Message<"switchgear.fsm.v1.SendEventRequest"> & {
  * Use `create(SendEventRequestSchema)` to create a new message.
  */
 export const SendEventRequestSchema: GenMessage<SendEventRequest> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 28);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 30);
 
 /**
  * What became of it.
@@ -949,7 +1117,7 @@ export type SendEventResponse = Message<"switchgear.fsm.v1.SendEventResponse"> &
  * Use `create(SendEventResponseSchema)` to create a new message.
  */
 export const SendEventResponseSchema: GenMessage<SendEventResponse> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 29);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 31);
 
 /**
  * Events for any machines.
@@ -970,7 +1138,7 @@ export type SendEventsRequest = Message<"switchgear.fsm.v1.SendEventsRequest"> &
  * Use `create(SendEventsRequestSchema)` to create a new message.
  */
 export const SendEventsRequestSchema: GenMessage<SendEventsRequest> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 30);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 32);
 
 /**
  * What became of one event of a batch.
@@ -1007,7 +1175,7 @@ export type EventResult = Message<"switchgear.fsm.v1.EventResult"> & {
  * Use `create(EventResultSchema)` to create a new message.
  */
 export const EventResultSchema: GenMessage<EventResult> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 31);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 33);
 
 /**
  * What became of a batch.
@@ -1028,7 +1196,7 @@ export type SendEventsResponse = Message<"switchgear.fsm.v1.SendEventsResponse">
  * Use `create(SendEventsResponseSchema)` to create a new message.
  */
 export const SendEventsResponseSchema: GenMessage<SendEventsResponse> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 32);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 34);
 
 /**
  * A frame of events.
@@ -1056,7 +1224,7 @@ export type StreamEventsRequest = Message<"switchgear.fsm.v1.StreamEventsRequest
  * Use `create(StreamEventsRequestSchema)` to create a new message.
  */
 export const StreamEventsRequestSchema: GenMessage<StreamEventsRequest> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 33);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 35);
 
 /**
  * The answers to a frame.
@@ -1084,7 +1252,7 @@ export type StreamEventsResponse = Message<"switchgear.fsm.v1.StreamEventsRespon
  * Use `create(StreamEventsResponseSchema)` to create a new message.
  */
 export const StreamEventsResponseSchema: GenMessage<StreamEventsResponse> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 34);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 36);
 
 /**
  * Asks for an outcome.
@@ -1119,7 +1287,7 @@ export type GetEventOutcomeRequest = Message<"switchgear.fsm.v1.GetEventOutcomeR
  * Use `create(GetEventOutcomeRequestSchema)` to create a new message.
  */
 export const GetEventOutcomeRequestSchema: GenMessage<GetEventOutcomeRequest> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 35);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 37);
 
 /**
  * A stored outcome.
@@ -1140,7 +1308,7 @@ export type GetEventOutcomeResponse = Message<"switchgear.fsm.v1.GetEventOutcome
  * Use `create(GetEventOutcomeResponseSchema)` to create a new message.
  */
 export const GetEventOutcomeResponseSchema: GenMessage<GetEventOutcomeResponse> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 36);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 38);
 
 /**
  * Asks for an applied event.
@@ -1175,7 +1343,7 @@ export type GetEventRequest = Message<"switchgear.fsm.v1.GetEventRequest"> & {
  * Use `create(GetEventRequestSchema)` to create a new message.
  */
 export const GetEventRequestSchema: GenMessage<GetEventRequest> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 37);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 39);
 
 /**
  * An applied event.
@@ -1203,7 +1371,7 @@ export type GetEventResponse = Message<"switchgear.fsm.v1.GetEventResponse"> & {
  * Use `create(GetEventResponseSchema)` to create a new message.
  */
 export const GetEventResponseSchema: GenMessage<GetEventResponse> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 38);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 40);
 
 /**
  * Asks to watch.
@@ -1252,7 +1420,7 @@ export type WatchTransitionsRequest = Message<"switchgear.fsm.v1.WatchTransition
  * Use `create(WatchTransitionsRequestSchema)` to create a new message.
  */
 export const WatchTransitionsRequestSchema: GenMessage<WatchTransitionsRequest> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 39);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 41);
 
 /**
  * A frame of a watch.
@@ -1294,7 +1462,7 @@ export type WatchTransitionsResponse = Message<"switchgear.fsm.v1.WatchTransitio
  * Use `create(WatchTransitionsResponseSchema)` to create a new message.
  */
 export const WatchTransitionsResponseSchema: GenMessage<WatchTransitionsResponse> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 40);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 42);
 
 /**
  * Asks for an audit.
@@ -1315,7 +1483,7 @@ export type AuditIndexRequest = Message<"switchgear.fsm.v1.AuditIndexRequest"> &
  * Use `create(AuditIndexRequestSchema)` to create a new message.
  */
 export const AuditIndexRequestSchema: GenMessage<AuditIndexRequest> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 41);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 43);
 
 /**
  * Progress of an audit.
@@ -1364,7 +1532,7 @@ export type AuditIndexResponse = Message<"switchgear.fsm.v1.AuditIndexResponse">
  * Use `create(AuditIndexResponseSchema)` to create a new message.
  */
 export const AuditIndexResponseSchema: GenMessage<AuditIndexResponse> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 42);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 44);
 
 /**
  * A machine whose record and list entries disagree.
@@ -1399,7 +1567,7 @@ export type AuditIndexResponse_Difference = Message<"switchgear.fsm.v1.AuditInde
  * Use `create(AuditIndexResponse_DifferenceSchema)` to create a new message.
  */
 export const AuditIndexResponse_DifferenceSchema: GenMessage<AuditIndexResponse_Difference> = /*@__PURE__*/
-  messageDesc(file_switchgear_fsm_v1_fsm_service, 42, 0);
+  messageDesc(file_switchgear_fsm_v1_fsm_service, 44, 0);
 
 /**
  * A store of finite state machines: definitions, instances, and events that are applied atomically
@@ -1567,6 +1735,30 @@ export const FsmService: GenService<{
     methodKind: "unary";
     input: typeof DeleteFiniteStateMachineRequestSchema;
     output: typeof DeleteFiniteStateMachineResponseSchema;
+  },
+  /**
+   * Brings a machine with its past from another store, in chunks that are safe to repeat.
+   *
+   * A chunk is a run of consecutive transitions. The first creates the machine, the ones after it go
+   * on where it stands: machine, lists, history, changes (CREATED, then a TRANSITION for each entry)
+   * and outcomes (APPLIED for each entry) change together or not at all. What of a chunk is there
+   * already is left alone, so a chunk may be sent again, also when the answer was lost, the import was
+   * interrupted, or the other store has grown since: `written` says whether anything was new. Outcomes
+   * count their retention from now, and so do apply times; event timestamps stay what they were.
+   *
+   * NOT_FOUND if the configuration does not exist, or the machine does not and the chunk is not the
+   * first. ALREADY_EXISTS with the reason FSM_EXISTS if the machine was not made by this import_id and
+   * configuration version, has other transitions than those sent, or ends before the chunk begins; with
+   * EVENT_ID_REUSED if an event has a final outcome for another body. INVALID_ARGUMENT names the entry
+   * whose states are unknown or which does not start where the one before it, or the machine, ended.
+   * Nothing has changed then.
+   *
+   * @generated from rpc switchgear.fsm.v1.FsmService.ImportFiniteStateMachine
+   */
+  importFiniteStateMachine: {
+    methodKind: "unary";
+    input: typeof ImportFiniteStateMachineRequestSchema;
+    output: typeof ImportFiniteStateMachineResponseSchema;
   },
   /**
    * Returns the events a machine would accept now, in the order of its configuration. NOT_FOUND if
