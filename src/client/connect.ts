@@ -6,8 +6,10 @@ import { readFileSync } from 'node:fs';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { carriesId, FsmClient } from './fsm.js';
+import { FsmClient } from './fsm.js';
+import { HealthClient } from './health.js';
 import { retrying } from './retry.js';
+import { carriesId } from './sending.js';
 
 export interface TlsOptions {
   /** PEM file of the CA that the server's certificate is checked against; the system's CAs if unset. */
@@ -26,19 +28,29 @@ export interface ConnectOptions {
   readonly credentials?: { readonly id: string; readonly secret: string };
   /** How long a unary call may take in all, repeats included; 10,000 unless given, at most 60,000. */
   readonly timeoutMs?: number;
+  /** For how long a unary call that finds nobody is repeated, in milliseconds; until its deadline unless given. */
+  readonly retryForMs?: number;
+  /** How often a connection with calls under way is checked, in milliseconds; 30,000 unless given. */
+  readonly keepAliveMs?: number;
 }
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+const DEFAULT_KEEP_ALIVE_MS = 30_000;
+/** How long the answer to such a check may take before the connection counts as lost. */
+const PING_TIMEOUT_MS = 10_000;
 
 /** A connected Switchgear. Close it, or let `await using` do that. */
 export class Switchgear {
   /** State machines. */
   readonly fsm: FsmClient;
+  /** Who is ready, and which release answers. */
+  readonly health: HealthClient;
   readonly #sessions: Http2SessionManager;
 
   /** @internal use `connect` */
-  constructor(fsm: FsmClient, sessions: Http2SessionManager) {
-    this.fsm = fsm;
+  constructor(clients: { fsm: FsmClient; health: HealthClient }, sessions: Http2SessionManager) {
+    this.fsm = clients.fsm;
+    this.health = clients.health;
     this.#sessions = sessions;
   }
 
@@ -58,20 +70,26 @@ export class Switchgear {
  * @throws TypeError when the address is not `host:port`, or when credentials would travel in plaintext
  */
 export function connect(address: string, options: ConnectOptions = {}): Switchgear {
-  const { tls, credentials, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  const { tls, credentials, timeoutMs = DEFAULT_TIMEOUT_MS, retryForMs = timeoutMs } = options;
   const url = urlOf(address, tls !== undefined && tls !== false);
   if (credentials && url.protocol === 'http:' && !isLoopback(url.hostname))
     throw new TypeError(`credentials would travel to ${url.host} in plaintext; connect with tls`);
   const nodeOptions = typeof tls === 'object' ? tlsOptions(tls) : {};
-  const sessions = new Http2SessionManager(url.origin, {}, nodeOptions);
+  const pingIntervalMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
+  const pingTimeoutMs = Math.min(pingIntervalMs, PING_TIMEOUT_MS);
+  const sessions = new Http2SessionManager(url.origin, { pingIntervalMs, pingTimeoutMs }, nodeOptions);
   const transport = createGrpcTransport({
     baseUrl: url.origin,
     nodeOptions,
     sessionManager: sessions,
     defaultTimeoutMs: timeoutMs,
-    interceptors: [retrying(carriesId), ...(credentials ? [withCredentials(credentials)] : [])],
+    interceptors: [
+      retrying({ carriesId, retryForMs }),
+      ...(credentials ? [withCredentials(credentials)] : []),
+    ],
   });
-  return new Switchgear(new FsmClient(createClient(FsmService, transport)), sessions);
+  const fsm = new FsmClient(createClient(FsmService, transport), timeoutMs);
+  return new Switchgear({ fsm, health: new HealthClient(transport) }, sessions);
 }
 
 function urlOf(address: string, isTls: boolean): URL {

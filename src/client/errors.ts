@@ -78,6 +78,8 @@ export class StoreUnavailableError extends SwitchgearError {}
 export class EffectUnknownError extends SwitchgearError {}
 /** The server is stopping; another one, or the same one started again, will answer. */
 export class DrainingError extends SwitchgearError {}
+/** The HTTP port does not serve pages of this origin. */
+export class OriginRefusedError extends SwitchgearError {}
 export class NotServedError extends SwitchgearError {}
 export class CancelledError extends SwitchgearError {}
 export class DeadlineExceededError extends SwitchgearError {}
@@ -109,13 +111,14 @@ export const ERROR_CLASSES: Readonly<Record<string, new (facts: ErrorFacts) => S
   STORE_UNAVAILABLE: StoreUnavailableError,
   EFFECT_UNKNOWN: EffectUnknownError,
   DRAINING: DrainingError,
+  ORIGIN_REFUSED: OriginRefusedError,
   NOT_SERVED: NotServedError,
   CANCELLED: CancelledError,
   DEADLINE_EXCEEDED: DeadlineExceededError,
   INTERNAL: InternalError,
 };
 
-/** What the library threw, as an error of ours. */
+/** What the library threw, as an error of ours. @internal */
 export function toSwitchgearError(error: unknown): SwitchgearError {
   if (error instanceof SwitchgearError) return error;
   const from = ConnectError.from(error);
@@ -127,13 +130,26 @@ export function toSwitchgearError(error: unknown): SwitchgearError {
     code: codeName(from.code),
     reason: info?.reason || reasonOfCode(from.code),
     metadata: info?.metadata ?? {},
-    violations: from.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations),
+    violations: from
+      .findDetails(BadRequestSchema)
+      .flatMap(({ fieldViolations }) =>
+        fieldViolations.map(({ field, description }) => ({ field, description })),
+      ),
     retryAfterMs: retry ? Number(seconds) * 1_000 + nanos / 1_000_000 : undefined,
     cause: error,
   });
 }
 
-/** The status of one item of a batch, as the error a call of its own would have thrown. */
+/** Resolves as the call does; what it throws is an error of ours. @internal */
+export async function failing<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw toSwitchgearError(error);
+  }
+}
+
+/** The status of one item of a batch, as the error a call of its own would have thrown. @internal */
 export function statusError(status: Status): SwitchgearError {
   const details = status.details.map(({ typeUrl, value }) => ({
     type: typeUrl.slice(typeUrl.lastIndexOf('/') + 1),

@@ -8,31 +8,38 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
 import type { FsmService, StreamEventsRequestSchema } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { EffectUnknownError, type SwitchgearError, toSwitchgearError } from './errors.js';
-import type { CallControl, SendInit, SendResult } from './fsm.js';
-import { resultOf, withEventId } from './fsm.js';
+import {
+  type CallControl,
+  type Identified,
+  present,
+  resultOf,
+  type SendInit,
+  type SendResult,
+  withEventId,
+} from './sending.js';
 
-/** How many events a frame takes, and how many may be unanswered before `send` waits. */
+/** How many events a frame takes, and how many may be on their way; the service takes no more. */
 const FRAME_EVENTS = 200;
 const UNANSWERED_EVENTS = 10_000;
 
 type Frame = MessageInitShape<typeof StreamEventsRequestSchema>;
 
 interface Waiting {
-  readonly event: ReturnType<typeof withEventId>;
+  readonly event: Identified;
   settle(result: SendResult): void;
   fail(error: SwitchgearError): void;
 }
 
 export class EventStream implements AsyncDisposable {
+  /** Not sent yet, in order: those within the bound, then those that wait for room. */
   readonly #queue: Waiting[] = [];
   readonly #underWay = new Map<bigint, Waiting[]>();
   readonly #done: Promise<void>;
-  #unanswered = 0;
+  #sentEvents = 0;
   #nextFrame = 1n;
   #closing = false;
   #failure: SwitchgearError | undefined;
   #wakeWriter: () => void = () => {};
-  #wakeSenders: (() => void)[] = [];
 
   /** @internal use `openEventStream` */
   constructor(rpc: Client<typeof FsmService>, { signal }: CallControl) {
@@ -40,17 +47,20 @@ export class EventStream implements AsyncDisposable {
     this.#done = this.#read(answers);
   }
 
+  /** How many events have no answer yet. Hold back at 10,000: beyond that they wait here, not on their way. */
+  get unanswered(): number {
+    return this.#queue.length + this.#sentEvents;
+  }
+
   /**
-   * Sends one event; resolves with its outcome or its own error, whichever the service answered. Waits
-   * while 10,000 events are unanswered.
+   * Sends one event; resolves with its outcome or its own error, whichever the service answered. Events
+   * go out in the order of these calls. At most 10,000 are on their way; the others wait for their turn
+   * in the caller's memory (`sendAll` holds its input back instead).
    * @throws EffectUnknownError when the stream broke before the answer
    */
-  async send(request: SendInit): Promise<SendResult> {
-    while (this.#unanswered >= UNANSWERED_EVENTS && !this.#failure)
-      await new Promise<void>((resolve) => this.#wakeSenders.push(resolve));
-    if (this.#failure) throw this.#failure;
-    if (this.#closing) throw new TypeError('the stream is closed');
-    this.#unanswered += 1;
+  send(request: SendInit): Promise<SendResult> {
+    if (this.#closing) return Promise.reject(new TypeError('the stream is closed'));
+    if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((settle, fail) => {
       this.#queue.push({ event: withEventId(request), settle, fail });
       this.#wakeWriter();
@@ -70,12 +80,14 @@ export class EventStream implements AsyncDisposable {
 
   async *#frames(): AsyncGenerator<Frame> {
     while (!this.#failure) {
-      const taken = this.#queue.splice(0, FRAME_EVENTS);
+      const room = Math.min(FRAME_EVENTS, UNANSWERED_EVENTS - this.#sentEvents);
+      const taken = this.#queue.splice(0, room);
       if (taken.length > 0) {
         const frameId = this.#nextFrame++;
         this.#underWay.set(frameId, taken);
+        this.#sentEvents += taken.length;
         yield { frameId, events: taken.map(({ event }) => event) };
-      } else if (this.#closing) return;
+      } else if (this.#closing && this.#queue.length === 0) return;
       else
         await new Promise<void>((resolve) => {
           this.#wakeWriter = resolve;
@@ -94,16 +106,17 @@ export class EventStream implements AsyncDisposable {
 
   #settle(frameId: bigint, results: StreamResults): void {
     const waiting = this.#underWay.get(frameId) ?? [];
+    if (results.length !== waiting.length)
+      throw new TypeError(
+        `frame ${frameId} of ${waiting.length} events was answered ${results.length} times`,
+      );
     this.#underWay.delete(frameId);
-    for (const [i, { settle }] of waiting.entries()) {
-      const result = results[i];
-      if (result) settle(resultOf(result));
-    }
-    this.#unanswered -= waiting.length;
-    for (const wake of this.#wakeSenders.splice(0)) wake();
+    this.#sentEvents -= waiting.length;
+    for (const [i, { settle }] of waiting.entries()) settle(resultOf(present(results[i])));
+    this.#wakeWriter();
   }
 
-  /** The stream has ended: whatever is unanswered is in doubt, whatever was not sent did not happen. */
+  /** The stream has ended: what is unanswered is in doubt, and what was not sent is told the same. */
   #break(error: unknown): void {
     const cause = error === undefined ? undefined : toSwitchgearError(error);
     const message = `the stream ended before the answer${cause ? `: ${cause.message}` : ''}`;
@@ -120,8 +133,8 @@ export class EventStream implements AsyncDisposable {
     for (const waiting of [...this.#underWay.values()].flat()) waiting.fail(this.#failure);
     for (const waiting of this.#queue.splice(0)) waiting.fail(this.#failure);
     this.#underWay.clear();
+    this.#sentEvents = 0;
     this.#wakeWriter();
-    for (const wake of this.#wakeSenders.splice(0)) wake();
   }
 }
 

@@ -5,8 +5,8 @@
  * switchgear.fsm.v1, whose comments are the contract; versions and counts are bigint.
  */
 import { randomUUID } from 'node:crypto';
-import { isMessage, type MessageInitShape } from '@bufbuild/protobuf';
-import type { CallOptions, Client } from '@connectrpc/connect';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Client } from '@connectrpc/connect';
 import type {
   AppliedTransition,
   Configuration,
@@ -15,51 +15,34 @@ import type {
   FiniteStateMachine,
   Retention,
 } from '../../gen/switchgear/fsm/v1/fsm_pb.js';
-import * as pb from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { type SwitchgearError, statusError, toSwitchgearError } from './errors.js';
+import type * as pb from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
+import { failing, toSwitchgearError } from './errors.js';
 import { EventStream } from './event-stream.js';
+import { pages } from './pages.js';
 import { EventRefusedError } from './refusals.js';
-import { backOff } from './retry.js';
+import { type SentEvent, sendAll } from './send-all.js';
+import { sendBatch } from './send-batch.js';
+import {
+  type CallControl,
+  callOptions,
+  present,
+  type SendInit,
+  type SendResult,
+  withEventId,
+} from './sending.js';
 import { type WatchEvent, type WatchRequest, watch } from './watch.js';
 
-/** For every call. */
-export interface CallControl {
-  /** Ends the call and every repeat of it. */
-  readonly signal?: AbortSignal;
-  /** In milliseconds, repeats included; the connection's unless given. */
-  readonly timeoutMs?: number;
-}
-
-/** An event to send: its name, or all of it. */
-export type EventInit = string | NonNullable<MessageInitShape<typeof pb.SendEventRequestSchema>['event']>;
-
-export interface SendInit {
-  readonly configurationName: string;
-  readonly fsmId: string;
-  readonly event: EventInit;
-  /** Apply it only while this is the machine's version. */
-  readonly expectedVersion?: bigint;
-  /** Apply it only while this is the machine's state. */
-  readonly expectedState?: string;
-}
-
-/** What became of one event of a batch. */
-export type SendResult = { readonly outcome: EventOutcome } | { readonly error: SwitchgearError };
-
-/** True if a request holds the id that lets it be repeated with one effect. */
-export function carriesId(message: object): boolean {
-  if (isMessage(message, pb.SendEventRequestSchema)) return Boolean(message.event?.eventId);
-  if (isMessage(message, pb.SendEventsRequestSchema)) return message.events.every(carriesId);
-  if (isMessage(message, pb.CreateFiniteStateMachineRequestSchema)) return message.requestId !== '';
-  return false;
-}
+/** The most that the service gives. */
+const PAGE_SIZE = 1_000;
 
 export class FsmClient {
   readonly #rpc: Client<typeof pb.FsmService>;
+  readonly #timeoutMs: number;
 
   /** @internal use `connect` */
-  constructor(rpc: Client<typeof pb.FsmService>) {
+  constructor(rpc: Client<typeof pb.FsmService>, timeoutMs: number) {
     this.#rpc = rpc;
+    this.#timeoutMs = timeoutMs;
   }
 
   /**
@@ -70,19 +53,22 @@ export class FsmClient {
     configuration: MessageInitShape<typeof ConfigurationSchema>,
     control: CallControl = {},
   ): Promise<pb.CreateConfigurationResponse> {
-    return failing(this.#rpc.createConfiguration({ configuration }, options(control)));
+    return failing(this.#rpc.createConfiguration({ configuration }, callOptions(control)));
   }
 
   /** One version of a configuration, or the newest. @throws ConfigurationNotFoundError */
   async getConfiguration(name: string, version = '', control: CallControl = {}): Promise<Configuration> {
-    const { configuration } = await failing(this.#rpc.getConfiguration({ name, version }, options(control)));
+    const { configuration } = await failing(
+      this.#rpc.getConfiguration({ name, version }, callOptions(control)),
+    );
     return present(configuration);
   }
 
-  /** The names of all configurations. */
-  listConfigurations(control: CallControl = {}): AsyncIterable<string> {
+  /** The names of all configurations, read in pages of `pageSize` (at most 1,000, which it is unless given). */
+  listConfigurations(control: CallControl & { pageSize?: number } = {}): AsyncIterable<string> {
+    const { pageSize = PAGE_SIZE } = control;
     return pages(async (pageToken) => {
-      const page = await this.#rpc.listConfigurations({ pageSize: 1_000, pageToken }, options(control));
+      const page = await this.#rpc.listConfigurations({ pageSize, pageToken }, callOptions(control));
       return [page.names, page.nextPageToken];
     });
   }
@@ -90,7 +76,7 @@ export class FsmClient {
   /** The versions of a configuration, oldest first. @throws ConfigurationNotFoundError */
   listConfigurationVersions(name: string, control: CallControl = {}): AsyncIterable<Configuration> {
     return pages(async (pageToken) => {
-      const page = await this.#rpc.listConfigurationVersions({ name, pageToken }, options(control));
+      const page = await this.#rpc.listConfigurationVersions({ name, pageToken }, callOptions(control));
       return [page.configurations, page.nextPageToken];
     });
   }
@@ -100,7 +86,7 @@ export class FsmClient {
     request: MessageInitShape<typeof pb.RenderConfigurationRequestSchema>,
     control: CallControl = {},
   ): Promise<string> {
-    return (await failing(this.#rpc.renderConfiguration(request, options(control)))).mermaid;
+    return (await failing(this.#rpc.renderConfiguration(request, callOptions(control)))).mermaid;
   }
 
   /**
@@ -111,13 +97,13 @@ export class FsmClient {
     request: MessageInitShape<typeof pb.SetRetentionRequestSchema>,
     control: CallControl = {},
   ): Promise<Retention> {
-    return present((await failing(this.#rpc.setRetention(request, options(control)))).retention);
+    return present((await failing(this.#rpc.setRetention(request, callOptions(control)))).retention);
   }
 
   /** How many transitions each machine of a configuration keeps. @throws ConfigurationNotFoundError */
   async getRetention(configurationName: string, control: CallControl = {}): Promise<Retention> {
     return present(
-      (await failing(this.#rpc.getRetention({ configurationName }, options(control)))).retention,
+      (await failing(this.#rpc.getRetention({ configurationName }, callOptions(control)))).retention,
     );
   }
 
@@ -130,7 +116,19 @@ export class FsmClient {
     control: CallControl = {},
   ): Promise<FiniteStateMachine> {
     const sent = { ...request, requestId: request.requestId || randomUUID() };
-    return present((await failing(this.#rpc.createFiniteStateMachine(sent, options(control)))).fsm);
+    return present((await failing(this.#rpc.createFiniteStateMachine(sent, callOptions(control)))).fsm);
+  }
+
+  /**
+   * Brings a machine with its past from another store, in chunks of at most 1,000 transitions and 3 MiB.
+   * Safe to repeat with the same `importId`: what is there already is left alone.
+   * @throws FsmExistsError when the machine was not made by this import, or has another past
+   */
+  importFiniteStateMachine(
+    request: MessageInitShape<typeof pb.ImportFiniteStateMachineRequestSchema>,
+    control: CallControl = {},
+  ): Promise<pb.ImportFiniteStateMachineResponse> {
+    return failing(this.#rpc.importFiniteStateMachine(request, callOptions(control)));
   }
 
   /** A machine as it is now, with up to `historySize` of its newest transitions. @throws FsmNotFoundError */
@@ -138,17 +136,20 @@ export class FsmClient {
     request: MessageInitShape<typeof pb.GetFiniteStateMachineRequestSchema>,
     control: CallControl = {},
   ): Promise<FiniteStateMachine> {
-    return present((await failing(this.#rpc.getFiniteStateMachine(request, options(control)))).fsm);
+    return present((await failing(this.#rpc.getFiniteStateMachine(request, callOptions(control)))).fsm);
   }
 
-  /** All machines of a configuration name, or those of a version or in a state. */
+  /**
+   * All machines of a configuration name, or those of a version or in a state, read in pages of
+   * `pageSize` (at most 1,000, which it is unless given).
+   */
   listFiniteStateMachines(
-    filter: { configurationName: string; configurationVersion?: string; state?: string },
+    filter: { configurationName: string; configurationVersion?: string; state?: string; pageSize?: number },
     control: CallControl = {},
   ): AsyncIterable<FiniteStateMachine> {
     return pages(async (pageToken) => {
-      const request = { ...filter, pageSize: 1_000, pageToken };
-      const page = await this.#rpc.listFiniteStateMachines(request, options(control));
+      const request = { pageSize: PAGE_SIZE, ...filter, pageToken };
+      const page = await this.#rpc.listFiniteStateMachines(request, callOptions(control));
       return [page.fsms, page.nextPageToken];
     });
   }
@@ -158,17 +159,20 @@ export class FsmClient {
     request: MessageInitShape<typeof pb.CountByStateRequestSchema>,
     control: CallControl = {},
   ): Promise<pb.CountByStateResponse> {
-    return failing(this.#rpc.countByState(request, options(control)));
+    return failing(this.#rpc.countByState(request, callOptions(control)));
   }
 
-  /** The kept history of a machine, oldest first unless `newestFirst`. @throws FsmNotFoundError */
+  /**
+   * The kept history of a machine, oldest first unless `newestFirst`, read in pages of `pageSize`.
+   * @throws FsmNotFoundError
+   */
   listTransitions(
-    machine: { configurationName: string; fsmId: string; newestFirst?: boolean },
+    machine: { configurationName: string; fsmId: string; newestFirst?: boolean; pageSize?: number },
     control: CallControl = {},
   ): AsyncIterable<AppliedTransition> {
     return pages(async (pageToken) => {
-      const request = { ...machine, pageSize: 1_000, pageToken };
-      const page = await this.#rpc.listTransitions(request, options(control));
+      const request = { pageSize: PAGE_SIZE, ...machine, pageToken };
+      const page = await this.#rpc.listTransitions(request, callOptions(control));
       return [page.transitions, page.nextPageToken];
     });
   }
@@ -178,7 +182,7 @@ export class FsmClient {
     request: MessageInitShape<typeof pb.DeleteFiniteStateMachineRequestSchema>,
     control: CallControl = {},
   ): Promise<boolean> {
-    return (await failing(this.#rpc.deleteFiniteStateMachine(request, options(control)))).existed;
+    return (await failing(this.#rpc.deleteFiniteStateMachine(request, callOptions(control)))).existed;
   }
 
   /** What a machine would accept now. @throws FsmNotFoundError */
@@ -187,7 +191,7 @@ export class FsmClient {
     fsmId: string,
     control: CallControl = {},
   ): Promise<pb.ListAllowedEventsResponse> {
-    return failing(this.#rpc.listAllowedEvents({ configurationName, fsmId }, options(control)));
+    return failing(this.#rpc.listAllowedEvents({ configurationName, fsmId }, callOptions(control)));
   }
 
   /**
@@ -196,7 +200,7 @@ export class FsmClient {
    * @throws EventIdReusedError when its id was used for another event of this machine
    */
   async sendEvent(request: SendInit, control: CallControl = {}): Promise<EventOutcome> {
-    const { outcome } = await failing(this.#rpc.sendEvent(withEventId(request), options(control)));
+    const { outcome } = await failing(this.#rpc.sendEvent(withEventId(request), callOptions(control)));
     return present(outcome);
   }
 
@@ -212,22 +216,22 @@ export class FsmClient {
    * an error of its own. Items that answered UNAVAILABLE are sent again until the deadline, those of one
    * machine from the first such item on, so that their order holds.
    */
-  async sendEvents(requests: readonly SendInit[], control: CallControl = {}): Promise<SendResult[]> {
-    const events = requests.map(withEventId);
-    const deadline = AbortSignal.timeout(control.timeoutMs ?? 10_000);
-    const signal = control.signal ? AbortSignal.any([control.signal, deadline]) : deadline;
-    const results: SendResult[] = [];
-    let open = events.map((_, i) => i);
-    for (let attempt = 1; open.length > 0; attempt += 1) {
-      const answer = await failing(
-        this.#rpc.sendEvents({ events: open.map((i) => events[i]!) }, { ...options(control), signal }),
-      );
-      for (const [at, i] of open.entries()) results[i] = resultOf(answer.results[at]!);
-      open = open.filter((i) => isUnavailableResult(results[i]!));
-      if (open.length === 0 || signal.aborted) break;
-      await backOff(attempt, signal).catch(() => {});
-    }
-    return results;
+  sendEvents(requests: readonly SendInit[], control: CallControl = {}): Promise<SendResult[]> {
+    return failing(sendBatch(this.#rpc, requests, { timeoutMs: this.#timeoutMs, ...control }));
+  }
+
+  /**
+   * Sends any number of events over event streams and yields each with its answer, in their order. A
+   * stream that breaks is opened again and what it left in doubt is sent again with the same ids, until
+   * nothing was answered for `timeoutMs`. Reads ahead by at most 5,000 events.
+   * @throws the SwitchgearError that ended the last stream, when it was given up
+   */
+  sendAll(
+    requests: Iterable<SendInit> | AsyncIterable<SendInit>,
+    control: CallControl = {},
+  ): AsyncGenerator<SentEvent> {
+    const open = () => this.openEventStream(control);
+    return sendAll(open, requests, { timeoutMs: this.#timeoutMs, ...control });
   }
 
   /**
@@ -243,7 +247,7 @@ export class FsmClient {
     request: MessageInitShape<typeof pb.GetEventOutcomeRequestSchema>,
     control: CallControl = {},
   ): Promise<EventOutcome> {
-    return present((await failing(this.#rpc.getEventOutcome(request, options(control)))).outcome);
+    return present((await failing(this.#rpc.getEventOutcome(request, callOptions(control)))).outcome);
   }
 
   /** An applied event with its transition. @throws EventNotFoundError */
@@ -251,7 +255,7 @@ export class FsmClient {
     request: MessageInitShape<typeof pb.GetEventRequestSchema>,
     control: CallControl = {},
   ): Promise<pb.GetEventResponse> {
-    return failing(this.#rpc.getEvent(request, options(control)));
+    return failing(this.#rpc.getEvent(request, callOptions(control)));
   }
 
   /**
@@ -277,47 +281,4 @@ export class FsmClient {
       throw toSwitchgearError(error);
     }
   }
-}
-
-function options({ signal, timeoutMs }: CallControl): CallOptions {
-  return { ...(signal && { signal }), ...(timeoutMs !== undefined && { timeoutMs }) };
-}
-
-/** Resolves as the call does; what it throws is an error of ours. */
-async function failing<T>(call: Promise<T>): Promise<T> {
-  try {
-    return await call;
-  } catch (error) {
-    throw toSwitchgearError(error);
-  }
-}
-
-async function* pages<T>(read: (pageToken: string) => Promise<[readonly T[], string]>): AsyncGenerator<T> {
-  let pageToken = '';
-  do {
-    const [items, next] = await failing(read(pageToken));
-    yield* items;
-    pageToken = next;
-  } while (pageToken !== '');
-}
-
-/** The request as a message init with an event id. */
-export function withEventId({ event, ...request }: SendInit) {
-  const full = typeof event === 'string' ? { name: event } : event;
-  return { ...request, event: { ...full, eventId: full.eventId || randomUUID() } };
-}
-
-export function resultOf({ result }: pb.EventResult): SendResult {
-  if (result.case === 'outcome') return { outcome: result.value };
-  return { error: statusError(present(result.value)) };
-}
-
-function isUnavailableResult(result: SendResult): boolean {
-  return 'error' in result && result.error.code === 'UNAVAILABLE';
-}
-
-/** A field that the service always sets. */
-function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new TypeError('the answer lacks a field that this client knows');
-  return value;
 }

@@ -30,26 +30,46 @@ export function isUnavailable(error: unknown): boolean {
   return ConnectError.from(error).code === Code.Unavailable;
 }
 
-/**
- * Repeats unary calls until their deadline. `carriesId` says of a request whether it holds the id that
- * makes it safe to repeat.
- */
-export function retrying(carriesId: (message: object) => boolean): Interceptor {
+/** The server, or the way to it, is gone: UNAVAILABLE, or a stream cut in the middle of a frame, which
+ * the library reports in several ways. */
+export function isLost(error: unknown): boolean {
+  const { code, cause } = ConnectError.from(error);
+  if (code === Code.Unavailable || code === Code.Aborted || code === Code.Canceled) return true;
+  return code === Code.Internal && cause !== undefined;
+}
+
+export interface RetryOptions {
+  /** Whether a request holds the id that makes it safe to repeat. */
+  carriesId(message: object): boolean;
+  /** For how long a call is repeated, in milliseconds; its deadline ends it in any case. */
+  readonly retryForMs: number;
+}
+
+/** Repeats unary calls until their deadline, or for `retryForMs` if that is shorter. */
+export function retrying({ carriesId, retryForMs }: RetryOptions): Interceptor {
   return (next) => async (request) => {
     if (request.stream) return next(request);
     const { idempotency } = request.method;
     const repeats = idempotency !== undefined && idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN;
+    const endMs = performance.now() + Math.min(retryForMs, timeoutMsOf(request.header));
     for (let attempt = 1; ; attempt += 1)
       try {
         return await next(request);
       } catch (error) {
-        if (!isUnavailable(error) || request.signal.aborted) throw error;
         const safe = repeats || nothingHappened(error) || carriesId(request.message);
-        if (!safe) throw error;
-        // The signal is the call's deadline and its caller's: when it aborts, the last error stands.
-        await backOff(attempt, request.signal).catch(() => Promise.reject(error));
+        if (!isUnavailable(error) || !safe) throw error;
+        const waitMs = jitterMs(attempt);
+        // What went wrong tells more than that the time is over, so it ends before its deadline does.
+        if (request.signal.aborted || performance.now() + waitMs >= endMs) throw error;
+        await sleep(waitMs, undefined, { signal: request.signal }).catch(() => Promise.reject(error));
       }
   };
+}
+
+/** The deadline of a call as the transport has written it down, in milliseconds from its start. */
+function timeoutMsOf(header: Headers): number {
+  const [, ms] = /^(\d+)m$/.exec(header.get('grpc-timeout') ?? '') ?? [];
+  return ms === undefined ? Number.POSITIVE_INFINITY : Number(ms);
 }
 
 function nothingHappened(error: unknown): boolean {

@@ -2,11 +2,11 @@
  * A watch that outlives its connection. It remembers the cursor of the last frame that was taken and
  * goes on from there; where there is none yet, a snapshot starts over and says so.
  */
-import { type Client, Code, ConnectError } from '@connectrpc/connect';
+import type { Client } from '@connectrpc/connect';
 import type { Change, FiniteStateMachine } from '../../gen/switchgear/fsm/v1/fsm_pb.js';
 import type { FsmService, WatchTransitionsResponse } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { CursorExpiredError, toSwitchgearError } from './errors.js';
-import { backOff, isUnavailable } from './retry.js';
+import { backOff, isLost } from './retry.js';
 
 export interface WatchRequest {
   readonly configurationName: string;
@@ -27,8 +27,10 @@ export type WatchEvent =
   | { readonly kind: 'fsm'; readonly fsm: FiniteStateMachine }
   /** The snapshot is complete. */
   | { readonly kind: 'snapshot_complete'; readonly cursor: string }
-  /** A machine changed. `cursor` goes on after the frame that this change came in: keep it when all of the frame is done with. */
-  | { readonly kind: 'change'; readonly change: Change; readonly cursor: string };
+  /** A machine changed. A `cursor` goes on after everything so far; changes that came together have it on the last. */
+  | { readonly kind: 'change'; readonly change: Change; readonly cursor: string | undefined }
+  /** Nothing of interest, but the feed went on: the newest cursor is kept the longest. */
+  | { readonly kind: 'cursor'; readonly cursor: string };
 
 /** Yields until the signal aborts or the consumer leaves. */
 export async function* watch(
@@ -52,7 +54,7 @@ export async function* watch(
       if (signal?.aborted) return;
       const failure = toSwitchgearError(error);
       if (failure instanceof CursorExpiredError && request.snapshot) cursor = '';
-      else if (!isUnavailable(error) && !isCut(error)) throw failure;
+      else if (!isLost(error)) throw failure;
     }
     if (signal?.aborted) return;
     attempt += 1;
@@ -63,11 +65,9 @@ export async function* watch(
 function* eventsOf(frame: WatchTransitionsResponse): Generator<WatchEvent> {
   for (const fsm of frame.snapshot) yield { kind: 'fsm', fsm };
   if (frame.snapshotComplete) yield { kind: 'snapshot_complete', cursor: frame.cursor };
-  for (const change of frame.changes) yield { kind: 'change', change, cursor: frame.cursor };
-}
-
-/** A connection that broke in the middle of a frame, which the library reports in several ways. */
-function isCut(error: unknown): boolean {
-  const { code, cause } = ConnectError.from(error);
-  return code === Code.Aborted || (code === Code.Internal && cause !== undefined) || code === Code.Canceled;
+  const last = frame.changes.length - 1;
+  for (const [i, change] of frame.changes.entries())
+    yield { kind: 'change', change, cursor: i === last ? frame.cursor : undefined };
+  if (last < 0 && frame.cursor !== '' && !frame.snapshotComplete)
+    yield { kind: 'cursor', cursor: frame.cursor };
 }
