@@ -1,32 +1,55 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=32
 /**
- * The process: read the configuration, open the stores, listen, and stop in order on a signal. Logs go
- * to standard output, the banner and everything else for people to standard error.
+ * The process. The first word says what it is to be: the service (`serve`, or no word), or one command
+ * of the command line. Each is loaded only when it is asked for, so that a service carries no command
+ * line and a command does not wait for a service to load.
  */
 import { readFileSync } from 'node:fs';
-import { ConfigError, describeSettings, readConfig } from './config.js';
-import { Fault } from './fault.js';
-import { serve } from './server/serve.js';
-
-const HELP = `switchgear: shared state for a team of services, behind one gRPC API
-
-usage: switchgear [serve] [options]
-
-${describeSettings()}
-  --help, --version
-
-Every option is also SWITCHGEAR_<NAME> in the environment, and <name> in the file.
-`;
 
 /** How a start that was refused ends; 2 = it was asked for wrongly. */
 const EXIT = { failed: 1, usage: 2 } as const;
 
 async function main(args: string[]): Promise<void> {
   const release = readRelease();
-  if (args.includes('--help')) return void process.stdout.write(HELP);
-  if (args.includes('--version')) return void process.stdout.write(`${release}\n`);
-  const options = args[0] === 'serve' ? args.slice(1) : args;
-  await serve({ config: readConfig(options, process.env), release });
+  const [noun = ''] = args;
+  if (noun === '--version') return void process.stdout.write(`${release}\n`);
+  if (noun === '--help') return void process.stdout.write(await overview());
+  if (noun === 'serve') return serve(args.slice(1), release);
+  if (noun === '' || noun.startsWith('-')) return serve(args, release);
+  const { runCli } = await import('./cli/main.js');
+  await runCli(args);
+}
+
+/** Logs go to standard output, the banner and everything else for people to standard error. */
+async function serve(args: string[], release: string): Promise<void> {
+  if (args.includes('--help'))
+    return void process.stdout.write(`usage: switchgear [serve] [options]\n\n${await options()}`);
+  const { readConfig } = await import('./config.js');
+  const config = readConfig(args, process.env);
+  const server = await import('./server/serve.js');
+  await server.serve({ config, release });
+}
+
+async function overview(): Promise<string> {
+  return `switchgear: shared state for a team of services, behind one gRPC API
+
+usage: switchgear [serve] [options]      run the service
+       switchgear fsm COMMAND            state machines: configurations, machines, events
+       switchgear doctor                 can the server be reached, and what does it serve
+       switchgear completion SHELL       completion for bash, zsh or fish
+
+\`switchgear fsm --help\` lists its commands. Options of the service:
+
+${await options()}`;
+}
+
+async function options(): Promise<string> {
+  const { describeSettings } = await import('./config.js');
+  return `${describeSettings()}
+  --help, --version
+
+Every option is also SWITCHGEAR_<NAME> in the environment, and <name> in the file.
+`;
 }
 
 /** The version of the package that this file is in, compiled (dist/src) or not (src). */
@@ -42,16 +65,17 @@ function readRelease(): string {
 }
 
 function refuse(error: unknown): void {
-  const lines = error instanceof ConfigError ? error.complaints : [oneLine(error)];
-  for (const line of lines) process.stderr.write(`switchgear: ${line}\n`);
-  process.exitCode = error instanceof ConfigError ? EXIT.usage : EXIT.failed;
+  const complaints =
+    error instanceof Error && 'complaints' in error ? (error.complaints as string[]) : undefined;
+  for (const line of complaints ?? [oneLine(error)]) process.stderr.write(`switchgear: ${line}\n`);
+  process.exitCode = complaints ? EXIT.usage : EXIT.failed;
   // A store that was half opened must not keep a refused process alive.
   setTimeout(() => process.exit(), 1_000).unref();
 }
 
 function oneLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const cause = error instanceof Fault && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  const cause = error.name === 'Fault' && error.cause instanceof Error ? `: ${error.cause.message}` : '';
   return `${error.message}${cause}`.replaceAll('\n', ' ');
 }
 

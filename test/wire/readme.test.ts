@@ -5,11 +5,12 @@
  * that are put in the place of others, and `npm ci` has been done.
  */
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ROOT } from '../support/build.js';
+import { MAIN, ROOT } from '../support/build.js';
+import { temporaryDirectory } from '../support/processes.js';
 import { ServerProcess } from '../support/server-process.js';
 import { findTool, type ToolName } from '../support/tools.js';
 
@@ -38,12 +39,31 @@ function matching(text: string): RegExp {
   return new RegExp(`^${parts.join('[^\\n]*')}$`);
 }
 
-const EXAMPLES = examplesIn(readFileSync(join(ROOT, 'README.md'), 'utf8'));
+/** The first fenced block of a language. */
+function blockOf(markdown: string, language: string): string {
+  return new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'ms').exec(markdown)?.[1] ?? '';
+}
+
+/** A directory that holds the `switchgear` command. */
+function commandDirectory(): string {
+  const directory = temporaryDirectory('command');
+  writeFileSync(join(directory, 'switchgear'), `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
+  chmodSync(join(directory, 'switchgear'), 0o755);
+  return directory;
+}
+
+/** Tools that may not be here; everything else is the product's own or every shell's. */
+const TOOLS: readonly string[] = ['curl', 'grpcurl'] satisfies ToolName[];
+
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const EXAMPLES = examplesIn(README);
 const [start, ...calls] = EXAMPLES;
 
 describe('the README', () => {
   let server: ServerProcess;
+  let commands: string;
   beforeAll(async () => {
+    commands = commandDirectory();
     const [install, ...npmStart] = start?.command.split(' && ') ?? [];
     expect([install, npmStart]).toEqual(['npm ci', ['npm start']]);
     server = await ServerProcess.start({ command: ['npm', 'start', '--'] });
@@ -76,15 +96,39 @@ describe('the README', () => {
   it.each(calls.map(({ command, output }) => [command.slice(0, 100), command, output] as const))(
     '%s',
     async (_, command, output) => {
-      const [tool] = command.split(' ') as [ToolName];
-      const path = findTool(tool);
+      const [tool = ''] = command.split(' ');
+      const path = TOOLS.includes(tool) ? findTool(tool as ToolName) : tool;
       if (!path) return;
       const typed = command
         .replace(tool, path)
         .replaceAll('127.0.0.1:7398', server.grpcAddress)
         .replaceAll('127.0.0.1:7399', server.httpAddress);
-      const { stdout } = await promisify(execFile)('sh', ['-c', typed]);
+      const env = {
+        ...process.env,
+        PATH: `${commands}${delimiter}${process.env.PATH}`,
+        SWITCHGEAR_ADDRESS: server.grpcAddress,
+      };
+      const { stdout } = await promisify(execFile)('sh', ['-c', typed], { env });
       expect(asDocumented(stdout.trimEnd())).toMatch(matching(output));
     },
   );
+
+  it('shows a TypeScript program that compiles, and what it prints', async () => {
+    // Under the package, so that `switchgear/client` is found as a user's program finds it.
+    const directory = join(ROOT, 'dist/readme-example');
+    mkdirSync(directory, { recursive: true });
+    try {
+      const source = blockOf(README, 'ts').replaceAll('127.0.0.1:7398', server.grpcAddress);
+      writeFileSync(join(directory, 'example.mts'), source);
+      const compile = ['--target', 'es2023', '--module', 'nodenext', '--strict', '--skipLibCheck'];
+      const libraries = ['--lib', 'es2023,esnext.disposable', '--types', 'node'];
+      const tsc = join(ROOT, 'node_modules/.bin/tsc');
+      const file = join(directory, 'example.mts');
+      await promisify(execFile)(tsc, ['--ignoreConfig', ...compile, ...libraries, file], { cwd: ROOT });
+      const { stdout } = await promisify(execFile)(process.execPath, [join(directory, 'example.mjs')]);
+      expect(stdout).toBe(blockOf(README, 'text'));
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+  });
 });

@@ -1,0 +1,98 @@
+/**
+ * How a command ends: one line for what went wrong, with the field and what to do next, and an exit code
+ * that scripts can branch on. The one table of both.
+ */
+import { type EventOutcome, EventRefusedError, SwitchgearError } from '../client/index.js';
+import { printable } from './text.js';
+
+export const EXIT = {
+  ok: 0,
+  other: 1,
+  usage: 2,
+  notFound: 3,
+  conflict: 4,
+  unavailable: 5,
+  auth: 6,
+  interrupted: 130,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Input that cannot be used: an option, an argument or a file. The message says where and why. */
+export class InputError extends Error {}
+
+/** Nobody reads what is printed any more (`| head`): the command has nothing left to do. */
+export class OutputClosed extends Error {}
+
+const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
+  INVALID_ARGUMENT: EXIT.usage,
+  NOT_FOUND: EXIT.notFound,
+  ALREADY_EXISTS: EXIT.conflict,
+  FAILED_PRECONDITION: EXIT.conflict,
+  ABORTED: EXIT.conflict,
+  UNAVAILABLE: EXIT.unavailable,
+  DEADLINE_EXCEEDED: EXIT.unavailable,
+  UNAUTHENTICATED: EXIT.auth,
+  PERMISSION_DENIED: EXIT.auth,
+  CANCELLED: EXIT.interrupted,
+};
+
+/** What to do next, by reason or else by code. */
+const NEXT_STEP: Readonly<Record<string, string>> = {
+  CONFIGURATION_NOT_FOUND: '`switchgear fsm list` shows what is there',
+  CONFIGURATION_MISSING: '`switchgear fsm list` shows what is there',
+  FSM_NOT_FOUND: '`switchgear fsm list CONFIG` shows the machines',
+  OUTCOME_NOT_FOUND: 'outcomes are kept for a time (--fsm-outcome-retention of the server)',
+  EVENT_NOT_FOUND: 'only applied events are found; `switchgear fsm outcome` tells what became of others',
+  CONFIGURATION_EXISTS: 'configurations do not change; give the new one another version',
+  FSM_EXISTS: 'choose another id, or leave it out to have one made',
+  EVENT_ID_REUSED: 'an id stands for one event; give this one its own',
+  UID_MISMATCH: 'it is another machine of this id; `switchgear fsm get CONFIG ID` shows its uid',
+  REVISION_MISMATCH: 'somebody set it meanwhile; `switchgear fsm retention CONFIG` shows what it is',
+  CURSOR_EXPIRED: 'start over without --cursor, with --snapshot for the machines as they are',
+  STORE_FULL: 'nothing was changed; make room in the store',
+  EFFECT_UNKNOWN: 'it may have happened; the same again, with the same id, has one effect',
+  STORE_UNAVAILABLE: 'nothing was changed; `switchgear doctor` shows the state of the server',
+  DRAINING: 'the server is stopping; try again',
+  DEADLINE_EXCEEDED: 'try again, or allow more with --timeout',
+  UNAUTHENTICATED: 'set SWITCHGEAR_CREDENTIALS=ID:SECRET or --credentials-file',
+  PERMISSION_DENIED: 'these credentials do not allow it; set others in SWITCHGEAR_CREDENTIALS',
+  UNIMPLEMENTED: 'the server may be older than this command line; `switchgear doctor` shows its release',
+};
+
+/** An error as one line, with the exit code that goes with it. */
+export function explain(error: unknown, address: string): { line: string; exitCode: ExitCode } {
+  if (error instanceof EventRefusedError)
+    return { line: error.message, exitCode: exitOfOutcome(error.outcome) };
+  if (error instanceof SwitchgearError) return explainCall(error, address);
+  const message = error instanceof Error ? error.message : String(error);
+  return { line: printable(message), exitCode: error instanceof InputError ? EXIT.usage : EXIT.other };
+}
+
+function explainCall(error: SwitchgearError, address: string): { line: string; exitCode: ExitCode } {
+  const exitCode = EXIT_OF_CODE[error.code] ?? EXIT.other;
+  if (exitCode === EXIT.interrupted) return { line: 'stopped before the answer', exitCode };
+  const next = NEXT_STEP[error.reason] ?? NEXT_STEP[error.code];
+  const line = [printable(whatHappened(error, address)), next].filter(Boolean).join('; ');
+  return { line, exitCode };
+}
+
+function whatHappened(error: SwitchgearError, address: string): string {
+  const { code, reason, message, violations, metadata } = error;
+  if (code === 'UNAVAILABLE' && reason === '')
+    return (
+      `cannot connect to ${address}: ${message}; is \`switchgear serve\` running there? ` +
+      '--address or SWITCHGEAR_ADDRESS names another place'
+    );
+  if (reason === 'DEADLINE_EXCEEDED') return `no answer from ${address} in time`;
+  if (violations.length > 0)
+    return violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
+  return metadata.correlation_id ? `${message} (correlation id ${metadata.correlation_id})` : message;
+}
+
+/** 0 when the event was applied, else the code of what stood in its way. */
+export function exitOfOutcome({ result }: EventOutcome): ExitCode {
+  if (result.case === 'applied') return EXIT.ok;
+  return result.case === 'fsmNotFound' || result.case === 'configurationNotFound'
+    ? EXIT.notFound
+    : EXIT.conflict;
+}
