@@ -1,0 +1,62 @@
+/**
+ * The processes that are measured: a bare grpc-js echo, the product on each store, a Redis. Each is a
+ * child that ends with this process, and says what processor time it has used.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startCommand } from '../support/build.js';
+import { Process, temporaryDirectory } from '../support/processes.js';
+import { RedisServer } from '../support/redis-server.js';
+
+const ECHO = fileURLToPath(new URL('./echo-server.js', import.meta.url));
+/** USER_HZ of every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
+export interface Measurable {
+  readonly address: string;
+  /** By label, e.g. `server` and `redis`. */
+  readonly pids: Readonly<Record<string, number>>;
+  /** As its banner says. */
+  readonly durability: string;
+}
+
+export async function startEcho(): Promise<Measurable> {
+  const child = await Process.start(process.execPath, [ECHO]);
+  const address = await child.outputWith((output) => /127\.0\.0\.1:\d+/.exec(output)?.[0]);
+  return { address, pids: { server: child.pid }, durability: '' };
+}
+
+export interface Store extends Measurable {
+  /** What it holds, in bytes. */
+  size(): Promise<number>;
+}
+
+export async function startOnLmdb(): Promise<Store> {
+  const dataDir = join(temporaryDirectory('bench'), 'data');
+  const started = await startProduct(['--data', dataDir]);
+  return { ...started, size: async () => statSync(join(dataDir, 'data.mdb')).blocks * 512 };
+}
+
+export async function startOnRedis(): Promise<Store> {
+  const redis = await RedisServer.start();
+  const started = await startProduct(['--redis', redis.url, '--data', temporaryDirectory('bench')]);
+  const size = async () =>
+    Number(/used_memory:(\d+)/.exec(String(await redis.command('INFO', 'memory')))?.[1]);
+  return { ...started, pids: { ...started.pids, redis: redis.pid }, size };
+}
+
+async function startProduct(flags: readonly string[]): Promise<Measurable> {
+  const [program = '', ...args] = startCommand();
+  const child = await Process.start(program, [...args, '--grpc-port', '0', '--http-port', '0', ...flags]);
+  const banner = await child.outputWith((output) => (output.includes('security ') ? output : undefined));
+  const address = /gRPC\s+(127\.0\.0\.1:\d+)/.exec(banner)?.[1] ?? '';
+  const durability = /\n\s+fsm\s+.*\n\s+(.*)/.exec(banner)?.[1] ?? '';
+  return { address, pids: { server: child.pid }, durability };
+}
+
+/** Processor seconds used so far. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
