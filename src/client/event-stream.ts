@@ -7,7 +7,8 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
 import type { FsmService, StreamEventsRequestSchema } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { EffectUnknownError, type SwitchgearError, toSwitchgearError } from './errors.js';
+import { EffectUnknownError, type SwitchgearError } from './errors.js';
+import { toSwitchgearError } from './failure.js';
 import {
   type CallControl,
   type Identified,

@@ -16,8 +16,8 @@ import type {
   Retention,
 } from '../../gen/switchgear/fsm/v1/fsm_pb.js';
 import type * as pb from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { failing, toSwitchgearError } from './errors.js';
 import { EventStream } from './event-stream.js';
+import { failing, toSwitchgearError } from './failure.js';
 import { pages } from './pages.js';
 import { EventRefusedError } from './refusals.js';
 import { type SentEvent, sendAll } from './send-all.js';

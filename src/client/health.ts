@@ -2,7 +2,7 @@
 import { type Client, Code, ConnectError, createClient, type Transport } from '@connectrpc/connect';
 import { Health, HealthCheckResponse_ServingStatus as Serving } from '../../gen/grpc/health/v1/health_pb.js';
 import { StatemachineService } from '../../gen/statemachine/v1beta/statemachine_pb.js';
-import { failing, toSwitchgearError } from './errors.js';
+import { failing, toSwitchgearError } from './failure.js';
 import { type CallControl, callOptions } from './sending.js';
 
 export interface ServiceHealth {

@@ -1,5 +1,5 @@
 /** Lists as callers want them: one iterable over all pages, each read when the one before is used up. */
-import { failing } from './errors.js';
+import { failing } from './failure.js';
 
 /** Yields the items of every page; `read` gets a page token and answers the items and the next token. */
 export async function* pages<T>(

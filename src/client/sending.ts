@@ -7,7 +7,8 @@ import { isMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import type { CallOptions } from '@connectrpc/connect';
 import type { EventOutcome } from '../../gen/switchgear/fsm/v1/fsm_pb.js';
 import * as pb from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { type SwitchgearError, statusError } from './errors.js';
+import type { SwitchgearError } from './errors.js';
+import { statusError } from './failure.js';
 
 /** For every call. */
 export interface CallControl {

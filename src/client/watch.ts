@@ -5,7 +5,8 @@
 import type { Client } from '@connectrpc/connect';
 import type { Change, FiniteStateMachine } from '../../gen/switchgear/fsm/v1/fsm_pb.js';
 import type { FsmService, WatchTransitionsResponse } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { CursorExpiredError, toSwitchgearError } from './errors.js';
+import { CursorExpiredError } from './errors.js';
+import { toSwitchgearError } from './failure.js';
 import { backOff, isLost } from './retry.js';
 
 export interface WatchRequest {

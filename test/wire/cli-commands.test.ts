@@ -168,22 +168,21 @@ describe.each(STORES)('on $name', ({ isMissing, start }) => {
           fsmId: `there-${format}`,
         });
         const controller = new AbortController();
-        let isReady = false;
+        let created: Promise<unknown> | undefined;
         const watching = typed(['fsm', 'watch', 'ring', '--snapshot', '-o', format], {
           address,
           signal: controller.signal,
           onOutput: (text) => {
-            if (!isReady && /complete/i.test(text)) {
-              isReady = true;
-              void switchgear.fsm.createFiniteStateMachine({
+            if (/complete/i.test(text))
+              created ??= switchgear.fsm.createFiniteStateMachine({
                 configurationName: 'ring',
                 fsmId: `new-${format}`,
               });
-            }
             if (text.includes(`new-${format}`)) controller.abort();
           },
         });
         const { stdout, exitCode } = await watching;
+        await created;
         expect(exitCode).toBe(0);
         expect(stdout.indexOf(`there-${format}`)).toBeGreaterThan(0);
         expect(stdout.indexOf(`new-${format}`)).toBeGreaterThan(stdout.indexOf(`there-${format}`));

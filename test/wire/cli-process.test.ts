@@ -10,6 +10,7 @@ import { connect } from '../../src/client/index.js';
 import { MAIN } from '../support/build.js';
 import { freePort, Process, temporaryDirectory } from '../support/processes.js';
 import type { ServerProcess } from '../support/server-process.js';
+import { concurrently } from '../support/waiting.js';
 import { jsonLines, ring, running, STORES, startFixed, typed, typedAsProcess } from './cli-support.js';
 
 let server: ServerProcess;
@@ -112,10 +113,12 @@ describe('pipes', () => {
     });
 
   it('may be closed by their reader (`| head`): the command ends quietly', async () => {
-    const machines = Array.from({ length: 3_000 }, (_, i) => `{"configurationName":"wide","fsmId":"m-${i}"}`);
-    const file = join(temporaryDirectory('wide'), 'machines.jsonl');
-    writeFileSync(file, `${JSON.stringify(ring('wide'))}\n${machines.join('\n')}\n`);
-    await shell(`$SG fsm create -f ${file} >/dev/null`);
+    await using switchgear = connect(address);
+    await switchgear.fsm.createConfiguration(ring('wide'));
+    // More than a pipe holds.
+    await concurrently(1_500, 64, (i) =>
+      switchgear.fsm.createFiniteStateMachine({ configurationName: 'wide', fsmId: `m-${i}` }),
+    );
     for (const format of ['table', 'json', 'yaml']) {
       const { stdout, stderr } = await shell(`$SG fsm list wide -o ${format} | head -n 2`);
       expect([stdout.trimEnd().split('\n').length, stderr]).toEqual([2, '']);

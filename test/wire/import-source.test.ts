@@ -1,5 +1,6 @@
 /** Where an import reads from: how it is told, that it is only read, and what is said when it cannot be. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import type { ServerProcess } from '../support/server-process.js';
 import { ring, STORES, typed } from './cli-support.js';
 import { GoStatemachineData, rounds, step } from './go-statemachine-data.js';
@@ -32,6 +33,31 @@ describe('the source of an import', () => {
       'scan',
       'smembers',
     ]);
+  });
+
+  it.each<[string, (text: string) => unknown]>([
+    ['json', JSON.parse],
+    ['yaml', parse],
+  ])('gives the same account as %s', async (format, read) => {
+    const source = await GoStatemachineData.start();
+    await source.putConfiguration(ring(`as-${format}`));
+    await source.putMachine(`as-${format}`, 'm', { state: 'nowhere' });
+    const { stdout, exitCode } = await run(['--from', source.url, '-o', format]);
+    await source.stop();
+    expect(exitCode).toBe(4);
+    expect(read(stdout)).toEqual({
+      dryRun: false,
+      configurations: { brought: 1, there: 0 },
+      machines: { brought: 0, there: 0 },
+      transitions: { brought: 0, there: 0 },
+      refusals: { brought: 0, there: 0 },
+      leftOutCount: 1,
+      leftOut: [
+        { key: `fsm:as-${format}#m`, reason: `is in state "nowhere", which as-${format}:v1 does not have` },
+      ],
+      noteCount: 0,
+      notes: [],
+    });
   });
 
   it('may need a password, which comes from the environment and is refused as an option', async () => {

@@ -5,7 +5,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.js';
-import { statusError, toSwitchgearError } from '../../src/client/errors.js';
+import { statusError, toSwitchgearError } from '../../src/client/failure.js';
 import {
   ConfigurationExistsError,
   ConfigurationNotFoundError,
