@@ -162,3 +162,16 @@ describe('sibling folders', () => {
       expect(existsSync(join(ROOT, 'src/stores', engine, name)), engine).toBe(true);
   });
 });
+
+describe('every module', () => {
+  it('is loaded once: nothing in src loads by `require`', () => {
+    // A driver that is loaded both ways has two lives in one process. lmdb's shared one native buffer
+    // between them, and reads got each other's bytes.
+    const loaders = sources().filter((file) =>
+      /\bcreateRequire\b|\brequire\(/.test(
+        readFileSync(join(ROOT, 'src', file), 'utf8').replace(/\/\/.*|\/\*[\s\S]*?\*\//g, ''),
+      ),
+    );
+    expect(loaders).toEqual([]);
+  });
+});

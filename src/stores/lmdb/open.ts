@@ -2,7 +2,7 @@
  * The embedded engine: one environment in one data directory, owned by one process. Everything that is
  * kept embedded shares its one writer, and so its group commits.
  */
-import { createRequire } from 'node:module';
+import * as lmdb from 'lmdb';
 import { type Clock, systemClock } from '../../clock.js';
 import type { FsmStore } from '../../fsm/store.js';
 import type { PlacementStore } from '../../placement.js';
@@ -84,7 +84,9 @@ export class LmdbEngine {
 
   describe(): EngineDescription {
     const { dataDir, durability } = this.#parts;
-    const { version } = createRequire(import.meta.url)('lmdb') as { version: LmdbVersion };
+    // Exported, if not declared. Never by `require`: that loads the driver a second time, and both write
+    // what they read into the one buffer of the native part, so that reads get each other's bytes.
+    const { version } = lmdb as unknown as { version: LmdbVersion };
     return {
       engine: 'lmdb',
       version: `${version.major}.${version.minor}.${version.patch}`,
