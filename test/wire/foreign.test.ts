@@ -5,7 +5,10 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { Code, ConnectError, createClient } from '@connectrpc/connect';
+import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { removeDirectory, temporaryDirectory } from '../support/processes.js';
 import { ServerProcess } from '../support/server-process.js';
 import { findTool } from '../support/tools.js';
@@ -136,6 +139,28 @@ describe.skipIf(!grpcurl)('grpcurl, which knows nothing but the address', () => 
 
   it('is told on the HTTP port too, which speaks gRPC over h2c', async () => {
     expect(await ask(server.httpAddress, 'list')).toContain('switchgear.fsm.v1.FsmService');
+  });
+});
+
+describe('a gRPC-Web client, as in a browser', () => {
+  it('calls, is told what is wrong, and watches', async () => {
+    const fsm = createClient(FsmService, createGrpcWebTransport({ baseUrl: server.httpUrl }));
+    const transitions = [{ from: 'a', to: 'b', event: 'go' }];
+    const configuration = { name: 'web', version: '1', states: ['a', 'b'], startingState: 'a', transitions };
+    expect((await fsm.createConfiguration({ configuration })).created).toBe(true);
+    const refused = await fsm.getFiniteStateMachine({ configurationName: 'web' }).catch(ConnectError.from);
+    expect(refused).toMatchObject({ code: Code.InvalidArgument, rawMessage: 'fsm_id: must not be empty' });
+    const leave = new AbortController();
+    const frames = fsm
+      .watchTransitions({ configurationName: 'web' }, { signal: leave.signal })
+      [Symbol.asyncIterator]();
+    await frames.next();
+    await fsm.createFiniteStateMachine({ configurationName: 'web', fsmId: 'w' });
+    let seen = await frames.next();
+    while (seen.value.changes.length === 0) seen = await frames.next();
+    expect(seen.value.changes[0]).toMatchObject({ fsmId: 'w', to: 'a' });
+    leave.abort();
+    await expect(frames.next()).rejects.toThrow();
   });
 });
 
