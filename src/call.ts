@@ -2,7 +2,7 @@
  * What a handler is and what it gets, whichever transport the call came by. Handlers are plain async
  * functions and async generators over proto messages; server/pipeline.ts wraps each of them once.
  */
-import type { DescMessage, DescMethod, DescService, MessageShape } from '@bufbuild/protobuf';
+import type { DescMessage, DescService, MessageShape } from '@bufbuild/protobuf';
 import type { FieldViolation } from './fault.js';
 
 /** One call as its handler sees it. */
@@ -64,5 +64,3 @@ export interface ServiceBinding {
 export function bind<S extends DescService>(service: S, handlers: Handlers<S>): ServiceBinding {
   return { service, handlers: handlers as Record<string, unknown> };
 }
-
-export type { DescMethod };

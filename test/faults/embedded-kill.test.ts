@@ -10,8 +10,8 @@ import { temporaryDirectory } from '../support/processes.js';
 import { ServerProcess } from '../support/server-process.js';
 import { deferred } from '../support/waiting.js';
 
-/** CI shows the law; `KILL_ROUNDS=200` shows it at length. */
-const ROUNDS = Number(process.env.KILL_ROUNDS ?? 6);
+/** CI shows the law; `SWITCHGEAR_KILL_ROUNDS=200` shows it at length. */
+const ROUNDS = Number(process.env.SWITCHGEAR_KILL_ROUNDS ?? 6);
 const CALLERS = 24;
 const MACHINES = 8;
 

@@ -3,11 +3,12 @@
  * thing is left out with its reason, and the rest comes.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { engineUrl } from '../support/backends.js';
 import { ring, STORES } from './cli-support.js';
 import { FsmNotFound, Ok, rounds, step } from './go-statemachine-data.js';
 import { ImportSubject, NOT_ALLOWED } from './import-subject.js';
 
-describe.each(STORES.filter(({ isMissing }) => !isMissing))(
+describe.skipIf(!engineUrl('redis')).each(STORES.filter(({ isMissing }) => !isMissing))(
   'what cannot be imported as it is into $name',
   (store) => {
     let subject: ImportSubject;

@@ -1,12 +1,13 @@
 /** Where an import reads from: how it is told, that it is only read, and what is said when it cannot be. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { engineUrl } from '../support/backends.js';
 import type { ServerProcess } from '../support/server-process.js';
 import { ring, STORES, typed } from './cli-support.js';
 import { GoStatemachineData, rounds, step } from './go-statemachine-data.js';
 import { NOT_ALLOWED } from './import-subject.js';
 
-describe('the source of an import', () => {
+describe.skipIf(!engineUrl('redis'))('the source of an import', () => {
   let server: ServerProcess;
   beforeAll(async () => {
     server = await STORES[0]!.start();
