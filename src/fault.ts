@@ -47,7 +47,6 @@ export const REASONS = {
 
   STORE_FULL: 'exhausted',
   MESSAGE_TOO_LARGE: 'exhausted',
-  SLOW_CONSUMER: 'exhausted',
   TOO_MANY_REQUESTS: 'exhausted',
 
   STORE_UNAVAILABLE: 'unavailable',

@@ -1,7 +1,8 @@
 /**
  * Where each service of a deployment lives. Every engine holds one record of it, written by the first
  * process and compared by every later one, so that two processes can never keep two separate truths of
- * one service. Pure rules; the record is kept by adapters through PlacementStore.
+ * one service. Pure rules; the record is kept by adapters through PlacementStore. Beside it, what an engine
+ * says of itself to operators.
  */
 import { randomUUID } from 'node:crypto';
 
@@ -32,6 +33,18 @@ export interface PlacementStore {
   load(): Promise<string | undefined>;
   /** Writes `next` if what is there is exactly `expected`; false = it is not. */
   replace(expected: string | undefined, next: string): Promise<boolean>;
+}
+
+/** What an engine says of itself. */
+export interface EngineDescription {
+  readonly engine: string;
+  readonly version: string;
+  /** What a write that was answered OK survives. */
+  readonly durability: string;
+  /** Settings of the engine that an operator should know about. */
+  readonly warnings: readonly string[];
+  /** Where the data is, without secrets. */
+  readonly location: string;
 }
 
 /** A start that must not go on, as one line for the operator. */

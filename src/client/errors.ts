@@ -67,7 +67,6 @@ export class CursorExpiredError extends SwitchgearError {}
 /** The store has no room; nothing was changed. */
 export class StoreFullError extends SwitchgearError {}
 export class MessageTooLargeError extends SwitchgearError {}
-export class SlowConsumerError extends SwitchgearError {}
 export class TooManyRequestsError extends SwitchgearError {}
 /** The store cannot be reached; nothing was changed. */
 export class StoreUnavailableError extends SwitchgearError {}
@@ -103,7 +102,6 @@ export const ERROR_CLASSES: Readonly<Record<string, new (facts: ErrorFacts) => S
   CURSOR_EXPIRED: CursorExpiredError,
   STORE_FULL: StoreFullError,
   MESSAGE_TOO_LARGE: MessageTooLargeError,
-  SLOW_CONSUMER: SlowConsumerError,
   TOO_MANY_REQUESTS: TooManyRequestsError,
   STORE_UNAVAILABLE: StoreUnavailableError,
   EFFECT_UNKNOWN: EffectUnknownError,

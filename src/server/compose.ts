@@ -13,7 +13,13 @@ import type { Config, ServiceName } from '../config.js';
 import { type FsmServiceOptions, fsmService } from '../fsm/service.js';
 import type { FsmStore } from '../fsm/store.js';
 import { v1betaService } from '../fsm/v1beta.js';
-import { type Home, join, PlacementRefusal, type PlacementStore } from '../placement.js';
+import {
+  type EngineDescription,
+  type Home,
+  join,
+  PlacementRefusal,
+  type PlacementStore,
+} from '../placement.js';
 import type { Metrics } from './metrics.js';
 
 /** What can be served, for everything that is prepared before it is. */
@@ -21,18 +27,6 @@ export const SERVED_PROTOS = [FsmService, StatemachineService];
 
 /** How many parts a service's keys are spread over in a shared engine; fixed at first start. */
 const SHARED_SHARDS = 16;
-
-/** What an engine says of itself. */
-export interface EngineDescription {
-  readonly engine: string;
-  readonly version: string;
-  /** What a write that was answered OK survives. */
-  readonly durability: string;
-  /** Settings of the engine that an operator should know about. */
-  readonly warnings: readonly string[];
-  /** Where the data is, without secrets. */
-  readonly location: string;
-}
 
 /** What every engine offers. */
 interface Engine {

@@ -5,7 +5,7 @@
 import * as lmdb from 'lmdb';
 import { type Clock, systemClock } from '../../clock.js';
 import type { FsmStore } from '../../fsm/store.js';
-import type { PlacementStore } from '../../placement.js';
+import type { EngineDescription, PlacementStore } from '../../placement.js';
 import { checkFormat, claimFormat, type Database, type Durability, openEnvironment } from './environment.js';
 import { LmdbFsmStore } from './fsm.js';
 import { type Ownership, refuseHeld, takeOwnership } from './owner.js';
@@ -24,14 +24,6 @@ export interface LmdbOptions {
   readonly clock?: Clock;
   /** Data beyond this size is refused with STORE_FULL. */
   readonly maxBytes?: number;
-}
-
-export interface EngineDescription {
-  readonly engine: 'lmdb';
-  readonly version: string;
-  readonly durability: string;
-  readonly warnings: readonly string[];
-  readonly location: string;
 }
 
 /** Opens a data directory and takes it over; throws an Error with one line for the operator. */

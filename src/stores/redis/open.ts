@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import { Fault } from '../../fault.js';
 import type { FsmStore } from '../../fsm/store.js';
-import type { PlacementStore } from '../../placement.js';
+import type { EngineDescription, PlacementStore } from '../../placement.js';
 import { Client } from './client.js';
 import { bareCause } from './errors.js';
 import { type FsmStoreOptions, RedisFsmStore } from './fsm.js';
@@ -15,7 +15,7 @@ import { describeAddresses, type Location, locationFrom } from './location.js';
 import type { NodeOptions } from './node.js';
 import { RedisPlacementStore } from './placement.js';
 import { Router } from './router.js';
-import { type EngineDescription, readDescription } from './server-facts.js';
+import { readDescription } from './server-facts.js';
 import { Wakes } from './wakes.js';
 
 export interface RedisOptions {

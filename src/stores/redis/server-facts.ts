@@ -2,17 +2,8 @@
  * What a Redis server says of itself: which version it is, what its death may cost, and what of its
  * settings endangers the data. Read once at start.
  */
+import type { EngineDescription } from '../../placement.js';
 import type { Client } from './client.js';
-
-export interface EngineDescription {
-  readonly engine: 'redis';
-  readonly version: string;
-  /** What the engine's own death may cost. */
-  readonly durability: string;
-  readonly warnings: readonly string[];
-  /** Where it is, without secrets. */
-  readonly location: string;
-}
 
 /** `#!lua` scripts, and streams that count the entries ever added, came with it. */
 const OLDEST_MAJOR = 7;
