@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=32
+#!/usr/bin/env -S node --min-semi-space-size=16 --max-semi-space-size=16 --initial-old-space-size=256
 /**
  * The process. The first word says what it is to be: the service (`serve`, or no word), or one command
  * of the command line. Each is loaded only when it is asked for, so that a service carries no command

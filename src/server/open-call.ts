@@ -22,6 +22,8 @@ export abstract class OpenCall extends WheelEntry implements Call {
   /** How the call failed, if it did. */
   failure: Failure | undefined = undefined;
   ended = false;
+  /** In the pipeline's list of calls. */
+  place = -1;
   /** Trailers to send with the status. */
   trailers: [name: string, value: string][] | undefined = undefined;
   /** For streams: what else has to stop when the call ends. */

@@ -14,6 +14,7 @@ import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
 import type { Logger } from 'pino';
 import type { ServiceBinding, Validate } from '../call.js';
 import { Fault } from '../fault.js';
+import { CallList } from './call-list.js';
 import { RequestStream, ResponseStream } from './call-streams.js';
 import { UNARY_DEADLINE_MAX_MS, unreadableTimeout } from './deadline.js';
 import { type Failure, logUnforeseen, toFailure } from './failure.js';
@@ -42,7 +43,7 @@ export interface PipelineOptions {
 export class Pipeline {
   readonly options: PipelineOptions;
   readonly wheel = new TimerWheel();
-  readonly #calls = new Set<OpenCall>();
+  readonly #calls = new CallList<OpenCall>();
   readonly #draining = new Fault('DRAINING', 'the server is stopping; another one will answer');
   #isDraining = false;
   #onIdle: (() => void) | undefined;
@@ -83,7 +84,7 @@ export class Pipeline {
   /** A call has ended. */
   retire(call: OpenCall): void {
     this.wheel.remove(call);
-    this.#calls.delete(call);
+    this.#calls.remove(call);
     const durationMs = performance.now() - call.startMs;
     call.rpc.latency.observe(call.failure?.code ?? 'OK', durationMs);
     if (call.failure !== undefined) this.#log(call.failure, call, durationMs);
@@ -105,7 +106,7 @@ export class Pipeline {
 
   /** Ends whatever is still under way. */
   close(): void {
-    for (const call of this.#calls) {
+    for (const call of this.#calls.all()) {
       call.abort(this.#draining);
       call.fail(call.abortFault);
     }
@@ -113,7 +114,7 @@ export class Pipeline {
   }
 
   #streams(): OpenCall[] {
-    return Array.from(this.#calls).filter((call) => !call.rpc.isUnary);
+    return this.#calls.all().filter((call) => !call.rpc.isUnary);
   }
 
   #idle(graceMs: number): Promise<void> {

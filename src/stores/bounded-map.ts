@@ -1,9 +1,20 @@
 /**
- * A map that never outgrows its bound: when what it holds weighs more than allowed, the entries that
- * were not used for the longest time go first. It holds only what can be read again.
+ * A map that never outgrows its bound: when what it holds weighs more than allowed, entries that were not
+ * used lately go first (the second chance of CLOCK: the oldest goes, unless it was used since it was last
+ * looked at, then it counts as new). It holds only what can be read again.
+ *
+ * A look-up marks its entry and moves nothing. Moving it to the end of the Map, the usual way, makes the
+ * engine lay the Map's table out anew every few look-ups, and outgrown tables that have grown old keep
+ * alive what came after them: scavenges copied 1 MB of them at a time.
  */
+
+interface Entry<V> {
+  readonly value: V;
+  isUsed: boolean;
+}
+
 export class BoundedMap<K, V> {
-  readonly #entries = new Map<K, V>();
+  readonly #entries = new Map<K, Entry<V>>();
   readonly #maxWeight: number;
   readonly #weightOf: (value: V) => number;
   #weight = 0;
@@ -19,33 +30,39 @@ export class BoundedMap<K, V> {
   }
 
   get(key: K): V | undefined {
-    const value = this.#entries.get(key);
-    if (value === undefined) return undefined;
-    // A Map keeps the order of insertion, so moving an entry to the end marks it as used.
-    this.#entries.delete(key);
-    this.#entries.set(key, value);
-    return value;
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    entry.isUsed = true;
+    return entry.value;
   }
 
   set(key: K, value: V): void {
     this.delete(key);
-    this.#entries.set(key, value);
+    this.#entries.set(key, { value, isUsed: false });
     this.#weight += this.#weightOf(value);
-    for (const oldest of this.#entries.keys()) {
+    // Each entry is passed over once at most, since being passed over unmarks it.
+    for (const [oldest, entry] of this.#entries) {
       if (this.#weight <= this.#maxWeight || this.#entries.size === 1) return;
-      this.delete(oldest);
+      if (entry.isUsed && oldest !== key) this.#renew(oldest, entry);
+      else if (oldest !== key) this.delete(oldest);
     }
   }
 
   delete(key: K): void {
-    const value = this.#entries.get(key);
-    if (value === undefined) return;
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
     this.#entries.delete(key);
-    this.#weight -= this.#weightOf(value);
+    this.#weight -= this.#weightOf(entry.value);
   }
 
   clear(): void {
     this.#entries.clear();
     this.#weight = 0;
+  }
+
+  #renew(key: K, entry: Entry<V>): void {
+    entry.isUsed = false;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
   }
 }

@@ -37,7 +37,7 @@ export class Load {
     this.#target = target;
     this.#shape = shape;
     this.#clients = Array.from({ length: shape.connections }, () => {
-      const options = { 'grpc.use_local_subchannel_pool': 1 };
+      const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_channelz': 0 };
       return new grpc.Client(target.address, grpc.credentials.createInsecure(), options);
     });
   }
