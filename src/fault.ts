@@ -31,23 +31,39 @@ export const REASONS = {
   EVENT_NOT_FOUND: 'not_found',
   OUTCOME_NOT_FOUND: 'not_found',
   SERVICE_UNKNOWN: 'not_found',
+  STREAM_NOT_FOUND: 'not_found',
+  GROUP_NOT_FOUND: 'not_found',
 
   CONFIGURATION_EXISTS: 'already_exists',
   FSM_EXISTS: 'already_exists',
   EVENT_ID_REUSED: 'already_exists',
+  STREAM_EXISTS: 'already_exists',
+  GROUP_EXISTS: 'already_exists',
+  DEDUPE_ID_REUSED: 'already_exists',
+  REQUEST_ID_REUSED: 'already_exists',
 
   CONFIGURATION_MISSING: 'precondition',
   UID_MISMATCH: 'precondition',
   FIELD_MISSING: 'precondition',
 
   REVISION_MISMATCH: 'aborted',
+  SEQ_MISMATCH: 'aborted',
+  LEASE_STALE: 'aborted',
 
   PAGE_TOKEN_EXPIRED: 'out_of_range',
   CURSOR_EXPIRED: 'out_of_range',
+  SEQ_OUT_OF_RANGE: 'out_of_range',
+  EVENT_EXPIRED: 'out_of_range',
 
   STORE_FULL: 'exhausted',
   MESSAGE_TOO_LARGE: 'exhausted',
   TOO_MANY_REQUESTS: 'exhausted',
+  STREAM_FULL: 'exhausted',
+  DEDUPE_FULL: 'exhausted',
+  GROUP_FULL: 'exhausted',
+  TOO_MANY_GROUPS: 'exhausted',
+  TOO_MANY_CONSUMERS: 'exhausted',
+  SLOW_CONSUMER: 'exhausted',
 
   STORE_UNAVAILABLE: 'unavailable',
   EFFECT_UNKNOWN: 'unavailable',
@@ -103,4 +119,15 @@ export class Fault extends Error {
   static invalidField(field: string, description: string): Fault {
     return new Fault('INVALID_FIELD', `${field}: ${description}`, { violations: [{ field, description }] });
   }
+}
+
+/** A stream that the service ends tells where to go on. */
+export function withCursor(error: unknown, cursor: string): unknown {
+  if (!(error instanceof Fault) || error.kind !== 'unavailable') return error;
+  const { reason, message, cause, retryAfterMs } = error;
+  return new Fault(reason, message, {
+    facts: { ...error.facts, cursor },
+    cause,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
 }
