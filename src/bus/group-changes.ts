@@ -1,0 +1,38 @@
+/**
+ * What has changed of a group since a store last asked: which of its facts, not how. A store writes each
+ * as it stands then, so that a row that came and went in between is one removal.
+ */
+import type { Death } from './delivery-row.js';
+
+export class GroupChanges {
+  head = false;
+  readonly rows = new Set<number>();
+  readonly exceptions = new Set<number>();
+  readonly consumers = new Set<string>();
+  /** With whether the event is the group's own copy. */
+  readonly died = new Map<Death, boolean>();
+  readonly forgotten = new Set<Death>();
+  /** Copies of replayed events: to be made from the dead letter, or no longer needed. */
+  readonly copies = new Map<number, boolean>();
+  /** Something may have become deliverable, or an earlier time may be due. */
+  wakes = false;
+
+  get isEmpty(): boolean {
+    return (
+      !this.head &&
+      this.rows.size === 0 &&
+      this.exceptions.size === 0 &&
+      this.consumers.size === 0 &&
+      this.died.size === 0 &&
+      this.forgotten.size === 0 &&
+      this.copies.size === 0
+    );
+  }
+
+  reset(): void {
+    this.head = false;
+    for (const each of [this.rows, this.exceptions, this.consumers, this.died, this.forgotten, this.copies])
+      each.clear();
+    this.wakes = false;
+  }
+}

@@ -1,0 +1,467 @@
+/**
+ * The port of the bus: atomic verbs, each documented as a law that test/conformance holds every adapter
+ * to. Everything that a verb reads, decides and writes is one atomic step and one round trip, and costs
+ * O(log in-flight) an event whatever the stream holds. A rejected promise is a Fault: STORE_UNAVAILABLE
+ * (nothing happened), EFFECT_UNKNOWN (it may have), STORE_FULL (nothing happened).
+ *
+ * A stream is created and found by name, and from then on known by its number, which is never reused; a
+ * verb on a number whose stream is deleted answers `gone`. Time is the store's clock throughout.
+ *
+ * Where an event stands with a group, told from three things the group keeps: a cursor (the first
+ * sequence not looked at yet), rows (events in flight: leased, retry, ready, waiting, dead) and exceptions
+ * (sequences at or after the cursor that are dealt with already).
+ *
+ * | the event                        | reads as     |
+ * |----------------------------------|--------------|
+ * | has a row `leased`, deadline ahead | LEASED     |
+ * | has a row `leased`, deadline past  | RETRY, and its token is stale, whether or not anybody ran the expiry |
+ * | has a row `retry`                | RETRY        |
+ * | has a row `ready`                | UNPROCESSED  |
+ * | has a row `waiting`              | WAITING      |
+ * | is a dead letter                 | DEAD         |
+ * | none of these, before the cursor or an exception | PROCESSED (or filtered out) |
+ * | none of these, at or after the cursor            | UNPROCESSED |
+ *
+ * An ordering key is busy in a group while one of its events has a row leased, retry or ready; any other
+ * event of the key that comes up goes to the end of the key's waiting line. When the key comes free
+ * (PROCESSED, dead, expired), the first of its line becomes a `ready` row, due now, in the same step.
+ */
+import type {
+  Credit,
+  EventFilter,
+  EventStatus,
+  Group,
+  GroupSettings,
+  LeasedEvent,
+  Mark,
+  NewEvent,
+  Position,
+  StoredEvent,
+  Stream,
+  StreamSettings,
+} from './event.js';
+
+/** Events that one write takes. */
+export const MAX_WRITE_EVENTS = 1_000;
+/** Events that one claim hands out. */
+export const MAX_CLAIM_EVENTS = 1_000;
+/** Marks, or lease extensions, that one step takes. */
+export const MAX_SETTLE_EVENTS = 1_000;
+/** Stream entries that one claim or one filtered page looks at. */
+export const MAX_LOOK_EVENTS = 256;
+/** Expiries that one step handles; the others read as RETRY until their turn. */
+export const MAX_EXPIRIES = 256;
+/** Entries that one write trims. */
+export const MAX_TRIM_EVENTS = 100;
+/** Of one group: waiting behind keys; marked ahead of the cursor; dead letters; consumers known. */
+export const MAX_WAITING = 100_000;
+export const MAX_EXCEPTIONS = 100_000;
+export const MAX_DEAD_LETTERS = 100_000;
+export const MAX_CONSUMERS = 10_000;
+/** Of one stream. */
+export const MAX_GROUPS = 64;
+export const MAX_DEDUPE_RECORDS = 1_000_000;
+/** Added to a lease at its claim, so that a frame that is accepted within it needs no correction. */
+export const ACCEPT_GRACE_MS = 1_000;
+
+/** A page of anything; `next` is the position to go on from, undefined at the end. */
+export interface Page<T, P = string> {
+  readonly items: readonly T[];
+  readonly next: P | undefined;
+}
+
+export interface Gone {
+  readonly kind: 'gone';
+}
+export interface GroupNotFound {
+  readonly kind: 'group_not_found';
+}
+
+export interface NewStream {
+  readonly name: string;
+  /** Made by the caller for this attempt; kept only if the stream is created. */
+  readonly uid: string;
+  readonly settings: StreamSettings;
+  /** The creator's request id, or empty. */
+  readonly requestId: string;
+  readonly requestHash: string;
+}
+
+export interface WriteOptions {
+  /** Makes the batch safe to repeat within the dedupe window; empty = it is not. */
+  readonly requestId: string;
+  /** Hash of all events of the batch. */
+  readonly requestHash: string;
+  /** Write only if this is the stream's last sequence; 0 = the stream never held an event. */
+  readonly expectedSeq: number | undefined;
+}
+
+export interface WrittenEvent {
+  readonly seq: number;
+  readonly createTimeMs: number;
+  /** True when an earlier event with the same dedupe id was found; the sequence is that one's. */
+  readonly duplicate: boolean;
+}
+
+export type WriteAnswer =
+  | { readonly kind: 'written'; readonly events: readonly WrittenEvent[] }
+  /** The dedupe id of this item was used for another body; nothing was written. */
+  | { readonly kind: 'dedupe_id_reused'; readonly index: number }
+  /** The request id was used for another batch; nothing was written. */
+  | { readonly kind: 'request_id_reused' }
+  | { readonly kind: 'seq_mismatch'; readonly lastSeq: number }
+  /** The stream is at its cap and rejects. */
+  | { readonly kind: 'full' }
+  | { readonly kind: 'dedupe_full'; readonly retryAfterMs: number }
+  | Gone;
+
+export interface EventsRead {
+  readonly kind: 'events';
+  /** The first and last sequence kept now; first = last + 1 when nothing is. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** In order from the sequence asked for, or from `firstSeq` if that is later. */
+  readonly events: readonly StoredEvent[];
+}
+
+export interface ListedEvent {
+  readonly event: StoredEvent;
+  readonly status: EventStatus;
+  /** How often it was handed to the group. */
+  readonly attempts: number;
+}
+
+export interface NewGroup {
+  readonly name: string;
+  readonly settings: GroupSettings;
+  readonly filter: EventFilter | undefined;
+  readonly start: Position;
+  readonly requestId: string;
+  readonly requestHash: string;
+}
+
+export interface ClaimRequest {
+  readonly group: string;
+  /** Whose credit it counts against. */
+  readonly consumer: string;
+  /** Repeated while its lease lives it answers the same events. Only a consumer's last claim is known. */
+  readonly claimId: string;
+  readonly maxEvents: number;
+  /** At least one event is handed out if there is any, however large. */
+  readonly maxBytes: number;
+  /** What the consumer may have leased in all; the claim is clipped to what is left. */
+  readonly credit: Credit;
+  /** Undefined = the group's ack deadline. */
+  readonly ackDeadlineMs: number | undefined;
+  /**
+   * Undefined = what is due: first `retry` and `ready` rows that are due, in the order they came due, then
+   * events from the cursor on. Given = only events that read as RETRY (due or not, and `leased` rows whose
+   * deadline has passed), in sequence order, after `afterSeq`, that came to be so no later than `beganMs`.
+   */
+  readonly retry: { readonly afterSeq: number; readonly beganMs: number } | undefined;
+}
+
+export type ClaimAnswer =
+  | {
+      readonly kind: 'claimed';
+      /** Empty = nothing can be claimed now. */
+      readonly events: readonly LeasedEvent[];
+      /** More may be there now: the claim stopped at its own limits, not for want of events. */
+      readonly more: boolean;
+      /** Nothing was handed out for want of credit, and a mark, release or expiry will wake. */
+      readonly creditSpent: boolean;
+      /** When the next row comes due or expires; undefined = none is in flight. */
+      readonly nextDueMs: number | undefined;
+      readonly nowMs: number;
+    }
+  /** MAX_CONSUMERS others have leases. */
+  | { readonly kind: 'too_many_consumers' }
+  | GroupNotFound
+  | Gone;
+
+export interface Settlement {
+  readonly seq: number;
+  /** The claim that the mark is fenced by; undefined = it acts on whatever stands. */
+  readonly lease: number | undefined;
+  readonly mark: Mark;
+  /** For `retry`: due after this; undefined = the group's backoff for the attempts so far. */
+  readonly delayMs: number | undefined;
+}
+
+/** `not_found` = never written; `expired` = trimmed and not in flight; `full` = MAX_EXCEPTIONS reached. */
+export type SettleAnswer = 'ok' | 'stale' | 'not_found' | 'expired' | 'full';
+
+/** How a group stands; computed at read, never by a scan. */
+export interface GroupFacts {
+  readonly group: Group;
+  readonly cursor: number;
+  /** Undefined for a group with a filter, of which only the lag is known. */
+  readonly unprocessed: number | undefined;
+  readonly leased: number;
+  readonly retrying: number;
+  readonly waiting: number;
+  readonly dead: number;
+  /** Last sequence - cursor + 1. */
+  readonly lag: number;
+  /** Events that retention took before the group had processed them. */
+  readonly trimmedUnprocessed: number;
+  /** Dead letters dropped since MAX_DEAD_LETTERS was reached, or their age. */
+  readonly droppedDead: number;
+  /** The oldest event that reads as UNPROCESSED or WAITING or RETRY; undefined = none, or a filter. */
+  readonly oldestUnprocessedTimeMs: number | undefined;
+  /** The key whose waiting line is in the way: MAX_WAITING is reached. */
+  readonly blockedByKey: string | undefined;
+}
+
+export interface StreamFacts {
+  readonly kind: 'facts';
+  readonly stream: Stream;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly bytes: number;
+  readonly groups: readonly GroupFacts[];
+}
+
+export interface DeadLetter {
+  readonly event: StoredEvent;
+  readonly attempts: number;
+  readonly deadTimeMs: number;
+  readonly reason: 'attempts_exhausted';
+}
+
+/** Which dead letters: these, or all that died before the step began, from a position on. */
+export type DeadSelection =
+  | { readonly kind: 'some'; readonly seqs: readonly number[] }
+  | { readonly kind: 'all'; readonly after: string | undefined };
+
+export interface DeadStep {
+  readonly kind: 'step';
+  readonly count: number;
+  /** To go on with; undefined = done. */
+  readonly next: string | undefined;
+}
+
+export interface BusStore {
+  /** Creates a stream, or answers `replayed` for the same non-empty request id and hash, else `exists`. */
+  createStream(
+    stream: NewStream,
+    signal: AbortSignal,
+  ): Promise<{ readonly kind: 'created' | 'replayed' | 'exists'; readonly stream: Stream }>;
+
+  /** By name. May be up to a second old, also in what it says of existence. */
+  getStream(name: string, signal: AbortSignal): Promise<Stream | undefined>;
+
+  /** By number, for names inside event ids. May be up to a second old. */
+  getStreamByNumber(number: number, signal: AbortSignal): Promise<Stream | undefined>;
+
+  updateStream(
+    name: string,
+    settings: StreamSettings,
+    expectedRevision: number | undefined,
+    signal: AbortSignal,
+  ): Promise<
+    | { readonly kind: 'updated' | 'revision_mismatch'; readonly stream: Stream }
+    | { readonly kind: 'stream_not_found' }
+  >;
+
+  /**
+   * Deletes a stream with its events and groups: O(1) for the caller, the rest is swept. From the answer
+   * on every verb on its number answers `gone` and the name is free (or is free soon: `createStream`
+   * waits for it); all who listen are woken. A given `uid` must be the stream's.
+   */
+  deleteStream(
+    name: string,
+    uid: string | undefined,
+    signal: AbortSignal,
+  ): Promise<
+    { readonly kind: 'deleted' | 'absent' } | { readonly kind: 'uid_mismatch'; readonly uid: string }
+  >;
+
+  /** In order of name (of its encoded form). */
+  listStreams(after: string | undefined, limit: number, signal: AbortSignal): Promise<Page<Stream>>;
+
+  getStreamFacts(number: number, signal: AbortSignal): Promise<StreamFacts | Gone>;
+
+  /**
+   * Appends events, all or none, with consecutive sequences; answered when durable. Checked in this order:
+   * request id, dedupe ids (within the batch too), expected_seq, dedupe cap, the stream's caps. Duplicates
+   * take no sequence; a batch of duplicates only writes nothing. Trims at most MAX_TRIM_EVENTS that are
+   * too old or, with `drop_oldest`, over the cap.
+   */
+  write(
+    number: number,
+    events: readonly NewEvent[],
+    options: WriteOptions,
+    signal: AbortSignal,
+  ): Promise<WriteAnswer>;
+
+  /**
+   * Reads from a sequence on, at most `limit` events and about `maxBytes` (at least one). With `wake`,
+   * reaching the end asks to be woken, in the same step.
+   */
+  read(
+    number: number,
+    fromSeq: number,
+    limits: { readonly limit: number; readonly maxBytes: number; readonly wake: boolean },
+    signal: AbortSignal,
+  ): Promise<EventsRead | Gone>;
+
+  /** The first sequence kept that was written at or after a time; last + 1 if there is none. */
+  seqAt(number: number, timeMs: number, signal: AbortSignal): Promise<number | Gone>;
+
+  /**
+   * A page of events with their status for a group, from a sequence on; with `status` only those. RETRY,
+   * LEASED, WAITING and DEAD are read from their sets; for others a page looks at no more than
+   * limit + 1,000 entries and may be short. A group `default` that does not exist yet reads as new.
+   */
+  listEvents(
+    number: number,
+    group: string,
+    status: EventStatus | undefined,
+    fromSeq: number,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<
+    | { readonly kind: 'page'; readonly items: readonly ListedEvent[]; readonly nextSeq: number | undefined }
+    | GroupNotFound
+    | Gone
+  >;
+
+  /** `exists` unless the same non-empty request id and hash made it. `start` as in seekGroup. */
+  createGroup(
+    number: number,
+    group: NewGroup,
+    signal: AbortSignal,
+  ): Promise<
+    | { readonly kind: 'created' | 'replayed' | 'exists'; readonly group: Group }
+    | { readonly kind: 'too_many_groups' }
+    | { readonly kind: 'out_of_range'; readonly firstSeq: number; readonly lastSeq: number }
+    | Gone
+  >;
+
+  updateGroup(
+    number: number,
+    name: string,
+    settings: GroupSettings,
+    expectedRevision: number | undefined,
+    signal: AbortSignal,
+  ): Promise<
+    { readonly kind: 'updated' | 'revision_mismatch'; readonly group: Group } | GroupNotFound | Gone
+  >;
+
+  /** Tokens of a group that is made again under the name are of other leases: STALE. O(1) for the caller. */
+  deleteGroup(
+    number: number,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly kind: 'deleted' | 'absent' } | Gone>;
+
+  /** At most MAX_GROUPS, by name. */
+  listGroups(
+    number: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly kind: 'groups'; readonly groups: readonly Group[] } | Gone>;
+
+  /**
+   * Moves the cursor and in O(1) drops leases, retries, waiting rows and exceptions; dead letters stay. The
+   * generation rises. A seq below what is kept, or above last + 1, is out of range; `beginning` and an
+   * earlier time are the first kept, a time after the last event is the end. Wakes.
+   */
+  seekGroup(
+    number: number,
+    name: string,
+    to: Position,
+    signal: AbortSignal,
+  ): Promise<
+    | { readonly kind: 'sought'; readonly group: Group; readonly cursor: number }
+    | { readonly kind: 'out_of_range'; readonly firstSeq: number; readonly lastSeq: number }
+    | GroupNotFound
+    | Gone
+  >;
+
+  /**
+   * Runs expiries that are due, then leases events to a consumer alone. The default group comes to exist,
+   * starting at the beginning. Each event's attempt is one more than before. Nothing claimed asks to be
+   * woken, in the same step. Events that retention took are counted and passed over.
+   */
+  claim(number: number, request: ClaimRequest, signal: AbortSignal): Promise<ClaimAnswer>;
+
+  /** Counts the deadlines of a consumer's lease from now: its frame was accepted. Unknown = nothing. */
+  accept(
+    number: number,
+    group: string,
+    lease: { readonly consumer: string; readonly lease: number; readonly ackDeadlineMs: number | undefined },
+    signal: AbortSignal,
+  ): Promise<void>;
+
+  /**
+   * Gives back what a consumer's last claim has leased and was not accepted: by its claim id, so without
+   * knowing the events. They are `ready` again, their attempt is not counted. Unknown = nothing.
+   */
+  release(
+    number: number,
+    group: string,
+    consumer: string,
+    claimId: string,
+    signal: AbortSignal,
+  ): Promise<void>;
+
+  /**
+   * Marks events of one group, each by the law of `settle` in delivery.ts, in order, in one atomic step.
+   * The default group comes to exist.
+   */
+  settle(
+    number: number,
+    group: string,
+    marks: readonly Settlement[],
+    signal: AbortSignal,
+  ): Promise<{ readonly kind: 'settled'; readonly answers: readonly SettleAnswer[] } | GroupNotFound | Gone>;
+
+  /** Moves deadlines to now + `ackDeadlineMs` (undefined = the group's); tokens stay as they are. */
+  extend(
+    number: number,
+    group: string,
+    leases: readonly { readonly seq: number; readonly lease: number }[],
+    ackDeadlineMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<
+    | {
+        readonly kind: 'extended';
+        readonly answers: readonly ('ok' | 'stale')[];
+        readonly deadlineMs: number;
+      }
+    | GroupNotFound
+    | Gone
+  >;
+
+  /** In order of death. */
+  listDead(
+    number: number,
+    group: string,
+    after: string | undefined,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<(Page<DeadLetter> & { readonly kind: 'page' }) | GroupNotFound | Gone>;
+
+  /** Makes dead letters `ready` with no attempts counted, also when retention took the event. Wakes. */
+  replayDead(
+    number: number,
+    group: string,
+    which: DeadSelection,
+    signal: AbortSignal,
+  ): Promise<DeadStep | GroupNotFound | Gone>;
+
+  /** Forgets dead letters; the events read as PROCESSED. */
+  purgeDead(
+    number: number,
+    group: string,
+    which: DeadSelection,
+    signal: AbortSignal,
+  ): Promise<DeadStep | GroupNotFound | Gone>;
+
+  /** Calls `look` whenever something on the stream may have become deliverable; returns what ends that. */
+  listen(number: number, look: () => void): () => void;
+
+  /** Resolves if the store answers. */
+  ping(signal: AbortSignal): Promise<void>;
+}
