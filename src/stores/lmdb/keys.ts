@@ -27,6 +27,7 @@
  * | 31  | expiry        | time(6), no, event id*, id     | nothing: the outcome may have lapsed then  |
  * | 40  | feed ends     | no                             | last sequence, last one trimmed            |
  * | 41  | feed          | no, sequence(6)                | one change                                 |
+ * | 5.  | the bus       | drawn in bus-keys.ts           |                                            |
  */
 
 /** LMDB's limit with pages of 4 KiB. The scratch is longer, so a key that is too long is seen, not cut. */
@@ -54,20 +55,24 @@ const TAG = {
   feed: 0x41,
 } as const;
 
-function begin(tag: number): void {
+export function begin(tag: number): void {
   scratch[0] = tag;
   length = 1;
 }
 
-function number4(value: number): void {
+export function number1(value: number): void {
+  length = scratch.writeUInt8(value, length);
+}
+
+export function number4(value: number): void {
   length = scratch.writeUInt32BE(value, length);
 }
 
-function number6(value: number): void {
+export function number6(value: number): void {
   length = scratch.writeUIntBE(value, length, 6);
 }
 
-function text(value: string): void {
+export function text(value: string): void {
   length += scratch.write(value, length);
 }
 
@@ -78,7 +83,7 @@ function framed(value: string): void {
 }
 
 /** A key of its own: what is staged for a commit must outlive the scratch buffer. */
-function end(): Buffer {
+export function end(): Buffer {
   if (length > MAX_KEY_BYTES) throw new RangeError(`a key of ${length} bytes is over the limit`);
   return Buffer.from(scratch.subarray(0, length));
 }

@@ -3,9 +3,11 @@
  * kept embedded shares its one writer, and so its group commits.
  */
 import * as lmdb from 'lmdb';
+import type { BusStore } from '../../bus/store.js';
 import { type Clock, systemClock } from '../../clock.js';
 import type { FsmStore } from '../../fsm/store.js';
 import type { EngineDescription, PlacementStore } from '../../placement.js';
+import { LmdbBusStore } from './bus.js';
 import { checkFormat, claimFormat, type Database, type Durability, openEnvironment } from './environment.js';
 import { LmdbFsmStore } from './fsm.js';
 import { type Ownership, refuseHeld, takeOwnership } from './owner.js';
@@ -56,7 +58,7 @@ export class LmdbEngine {
   readonly placement: PlacementStore;
   readonly #parts: Parts;
   readonly #writer: Writer;
-  readonly #stores: LmdbFsmStore[] = [];
+  readonly #stores: { close(): void }[] = [];
 
   constructor(parts: Parts) {
     const { db, ownership } = parts;
@@ -70,6 +72,13 @@ export class LmdbEngine {
   fsmStore({ outcomeRetentionMs }: { outcomeRetentionMs: number }): FsmStore {
     const { db, dataId, clock } = this.#parts;
     const store = new LmdbFsmStore({ db, writer: this.#writer, dataId, clock, outcomeRetentionMs });
+    this.#stores.push(store);
+    return store;
+  }
+
+  busStore(): BusStore {
+    const { db, clock } = this.#parts;
+    const store = new LmdbBusStore({ db, writer: this.#writer, clock });
     this.#stores.push(store);
     return store;
   }
