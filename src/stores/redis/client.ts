@@ -5,7 +5,7 @@
 import { Fault } from '../../fault.js';
 import { onAbort } from './abort.js';
 import { type Effect, effectUnknown, faultFrom, unavailable } from './errors.js';
-import type { Command, Router } from './router.js';
+import type { Argument, Command, Router } from './router.js';
 import type { Script } from './scripts.js';
 
 export class Client {
@@ -25,11 +25,16 @@ export class Client {
     script: Script,
     slot: number,
     keys: readonly string[],
-    args: readonly string[],
+    args: readonly Argument[],
     signal?: AbortSignal,
   ): Promise<unknown> {
     const all = [script.sha, String(keys.length), ...keys, ...args];
     return this.#send({ slot, name: 'evalsha', args: all, script }, script.effect, signal);
+  }
+
+  /** Runs a command that writes. */
+  write(slot: number, name: string, args: readonly string[], signal?: AbortSignal): Promise<unknown> {
+    return this.#send({ slot, name, args }, 'write', signal);
   }
 
   /** Runs a command that reads. */

@@ -17,6 +17,9 @@ import type { ConnectionOptions } from 'node:tls';
 import { Command, Redis, type RedisOptions } from 'ioredis';
 import { NotSent } from './errors.js';
 
+/** A part of a command: text, or bytes that go as they are. */
+export type Argument = string | Buffer;
+
 /** Where a server is. */
 export interface Address {
   readonly host: string;
@@ -34,6 +37,9 @@ export interface NodeOptions {
 
 const MAX_RECONNECT_DELAY_MS = 500;
 const CONNECT_TIMEOUT_MS = 2_000;
+
+const TEXT = { replyEncoding: 'utf8' } as const;
+const BINARY = { replyEncoding: null } as const;
 
 /** The driver's options for a connection that neither queues nor resends. */
 export function driverOptions({ host, port }: Address, options: NodeOptions): RedisOptions {
@@ -99,18 +105,18 @@ export class Node {
     await this.#connecting;
   }
 
-  /** Writes a command; rejects with NotSent if it was not written. */
-  send(name: string, args: readonly string[]): Promise<unknown> {
+  /** Writes a command; rejects with NotSent if it was not written. A binary reply comes in Buffers. */
+  send(name: string, args: readonly Argument[], isBinary = false): Promise<unknown> {
     if (!this.ready) return Promise.reject(new NotSent(this.#lastError?.message ?? 'not connected'));
-    return this.#write(name, args);
+    return this.#write(name, args, isBinary);
   }
 
   /** Writes a command to a node that is taking over its slot: the permission goes just before it. */
-  sendAsking(name: string, args: readonly string[]): Promise<unknown> {
+  sendAsking(name: string, args: readonly Argument[], isBinary = false): Promise<unknown> {
     if (!this.ready) return Promise.reject(new NotSent('not connected'));
     // Refused or lost, the command behind it tells.
-    this.#write('asking', []).catch(() => {});
-    return this.#write(name, args);
+    this.#write('asking', [], false).catch(() => {});
+    return this.#write(name, args, isBinary);
   }
 
   /** Calls `listener` whenever the connection is gone. */
@@ -124,9 +130,9 @@ export class Node {
     this.#redis.disconnect();
   }
 
-  #write(name: string, args: readonly string[]): Promise<unknown> {
+  #write(name: string, args: readonly Argument[], isBinary: boolean): Promise<unknown> {
     this.#cork();
-    const command = new Command(name, args as string[], { replyEncoding: 'utf8' });
+    const command = new Command(name, args as Argument[], isBinary ? BINARY : TEXT);
     this.#inFlight++;
     const settled = () => {
       this.#inFlight--;

@@ -5,9 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
+import type { BusStore } from '../../bus/store.js';
 import { Fault } from '../../fault.js';
 import type { FsmStore } from '../../fsm/store.js';
 import type { EngineDescription, PlacementStore } from '../../placement.js';
+import { RedisBusStore } from './bus.js';
 import { Client } from './client.js';
 import { bareCause } from './errors.js';
 import { type FsmStoreOptions, RedisFsmStore } from './fsm.js';
@@ -35,6 +37,7 @@ export interface RedisOptions {
 export interface RedisEngine {
   readonly placement: PlacementStore;
   fsmStore(options: FsmStoreOptions): FsmStore;
+  busStore(): BusStore;
   describe(): EngineDescription;
   /** Resolves when every server that holds data answers. */
   ping(signal: AbortSignal): Promise<void>;
@@ -81,6 +84,10 @@ class Engine implements RedisEngine {
 
   fsmStore(options: FsmStoreOptions): FsmStore {
     return new RedisFsmStore(this.#client, (channel) => this.#wakesOf(channel), this.#namespace, options);
+  }
+
+  busStore(): BusStore {
+    return new RedisBusStore(this.#client, (channel) => this.#wakesOf(channel), this.#namespace);
   }
 
   describe(): EngineDescription {

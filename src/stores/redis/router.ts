@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NotSent, replyCode } from './errors.js';
-import { type Address, Node, type NodeOptions } from './node.js';
+import { type Address, type Argument, Node, type NodeOptions } from './node.js';
 import type { Script } from './scripts.js';
 import { SLOT_COUNT } from './slot.js';
 
@@ -18,10 +18,12 @@ const HOP_DELAY_MS = 20;
 /** The slot table is read again at most this often. */
 const REFRESH_INTERVAL_MS = 200;
 
+export type { Argument };
+
 export interface Command {
   readonly slot: number;
   readonly name: string;
-  readonly args: readonly string[];
+  readonly args: readonly Argument[];
   /** For EVALSHA: what to send to a server that does not have it. */
   readonly script?: Script;
 }
@@ -75,7 +77,7 @@ export class Router {
   async send(command: Command): Promise<unknown> {
     const node = this.#ownerOf(command.slot);
     try {
-      return await node.send(command.name, command.args);
+      return await node.send(command.name, command.args, command.script?.isBinary);
     } catch (error) {
       return this.#follow(command, node, error);
     }
@@ -99,7 +101,10 @@ export class Router {
       else if (code === 'TRYAGAIN') node = this.#ownerOf(command.slot);
       else return this.#giveUp(error);
       try {
-        return await (code === 'ASK' ? node.sendAsking(name, args) : node.send(name, args));
+        const isBinary = command.script?.isBinary;
+        return await (code === 'ASK'
+          ? node.sendAsking(name, args, isBinary)
+          : node.send(name, args, isBinary));
       } catch (next) {
         error = next;
       }

@@ -1,0 +1,69 @@
+/**
+ * Marks and lease extensions, up to 1,000 in one step. The rules are in bus_settle-17.lua.
+ */
+import type { Gone, GroupNotFound, SettleAnswer, Settlement } from '../../bus/store.js';
+import { defaultSettings } from './bus-default-group.js';
+import type { BusKeys } from './bus-keys.js';
+import { rowId } from './bus-records.js';
+import { loadBusScript } from './bus-scripts.js';
+import type { Streams } from './bus-streams.js';
+import { encodeToken, SEPARATOR } from './tokens.js';
+
+const SETTLE = loadBusScript('bus_settle-17');
+const EXTEND = loadBusScript('bus_extend-17');
+
+const MARKS = { processed: 'P', retry: 'R', unprocessed: 'U' } as const;
+
+const ANSWERS: Readonly<Record<string, SettleAnswer>> = {
+  O: 'ok',
+  S: 'stale',
+  N: 'not_found',
+  E: 'expired',
+  F: 'full',
+};
+
+export class Settle {
+  readonly #streams: Streams;
+  readonly #keys: BusKeys;
+
+  constructor(streams: Streams, keys: BusKeys) {
+    this.#streams = streams;
+    this.#keys = keys;
+  }
+
+  async settle(
+    number: number,
+    group: string,
+    marks: readonly Settlement[],
+    signal: AbortSignal,
+  ): Promise<{ kind: 'settled'; answers: readonly SettleAnswer[] } | GroupNotFound | Gone> {
+    const args = [this.#keys.wakeChannel, encodeToken(group), defaultSettings(group)];
+    for (const { seq, lease, mark, delayMs } of marks)
+      args.push(rowId(seq), String(lease ?? ''), `${MARKS[mark]}${delayMs ?? ''}`);
+    const keys = this.#keys.group(number, group);
+    const reply = await this.#streams.runOn<string>(SETTLE, number, keys, args, signal);
+    if (!reply) return { kind: 'gone' };
+    if (reply[0] === 'NO_GROUP') return { kind: 'group_not_found' };
+    return { kind: 'settled', answers: reply.slice(1).map((letter) => ANSWERS[letter] ?? 'not_found') };
+  }
+
+  async extend(
+    number: number,
+    group: string,
+    leases: readonly { readonly seq: number; readonly lease: number }[],
+    ackDeadlineMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<
+    { kind: 'extended'; answers: readonly ('ok' | 'stale')[]; deadlineMs: number } | GroupNotFound | Gone
+  > {
+    const args = [this.#keys.wakeChannel, encodeToken(group), '', String(ackDeadlineMs ?? ''), ''];
+    for (const { seq, lease } of leases) args.push(`${seq}${SEPARATOR}${lease}`);
+    const keys = this.#keys.group(number, group);
+    const reply = await this.#streams.runOn<string>(EXTEND, number, keys, args, signal);
+    if (!reply) return { kind: 'gone' };
+    const [kind, deadline, ...letters] = reply;
+    if (kind === 'NO_GROUP') return { kind: 'group_not_found' };
+    const answers = letters.map((letter) => (letter === 'O' ? 'ok' : 'stale'));
+    return { kind: 'extended', answers, deadlineMs: Number(deadline) };
+  }
+}
