@@ -9,7 +9,7 @@ import { DEFAULT_OUTCOME_RETENTION_MS, MAX_OUTCOME_RETENTION_MS } from './fsm/ma
 import * as kind from './setting.js';
 
 /** The services that this release has. */
-export const SERVICES = ['fsm'] as const;
+export const SERVICES = ['fsm', 'bus'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
 export interface Config {
@@ -46,7 +46,7 @@ const SETTINGS = {
   'http-port': kind.port(7399, 'port for Connect, gRPC-Web, JSON, health and metrics; 0 = any free one'),
   host: kind.text('127.0.0.1', 'ADDRESS', 'address to listen on'),
   data: kind.text('./switchgear-data', 'DIR', 'where embedded stores keep their data'),
-  redis: kind.redisUrl('keep fsm in this Redis 7 or Redis Cluster'),
+  redis: kind.redisUrl('keep all services in this Redis 7 or Redis Cluster'),
   'redis-ca': kind.optionalText('FILE', 'CA that Redis certificates are checked against'),
   'redis-cert': kind.optionalText('FILE', 'client certificate for Redis'),
   'redis-key': kind.optionalText('FILE', 'key of the client certificate for Redis'),

@@ -35,10 +35,11 @@ async function overview(): Promise<string> {
 
 usage: switchgear [serve] [options]      run the service
        switchgear fsm COMMAND            state machines: configurations, machines, events
+       switchgear bus COMMAND            event bus: streams, events, groups of workers
        switchgear doctor                 can the server be reached, and what does it serve
        switchgear completion SHELL       completion for bash, zsh or fish
 
-\`switchgear fsm --help\` lists its commands. Options of the service:
+\`switchgear fsm --help\` and \`switchgear bus --help\` list their commands. Options of the service:
 
 ${await options()}`;
 }

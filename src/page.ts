@@ -22,13 +22,14 @@ export function pagePosition<P>(
   token: string,
   scope: readonly unknown[],
   isPosition: (value: unknown) => value is P,
+  field = 'page_token',
 ): P | undefined {
   if (token === '') return undefined;
   const parsed = parse(token);
   if (!Array.isArray(parsed) || parsed.length !== 2 || JSON.stringify(parsed[0]) !== JSON.stringify(scope))
-    throw Fault.invalidField('page_token', 'is not a token of this list with these filters; start over');
+    throw Fault.invalidField(field, 'is not a token of this list with these filters; start over');
   const position: unknown = parsed[1];
-  if (!isPosition(position)) throw Fault.invalidField('page_token', 'is damaged; start over');
+  if (!isPosition(position)) throw Fault.invalidField(field, 'is damaged; start over');
   return position;
 }
 

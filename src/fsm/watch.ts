@@ -11,7 +11,7 @@ import {
   WatchTransitionsResponseSchema,
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import type { Clock } from '../clock.js';
-import { Fault } from '../fault.js';
+import { Fault, withCursor } from '../fault.js';
 import type { Machine } from './machine.js';
 import { changeMessage, machineMessage } from './messages.js';
 import { configurationNotFound } from './missing.js';
@@ -81,15 +81,4 @@ function snapshotFrame(machines: readonly Machine[]): WatchTransitionsResponse {
 function matches(change: Change, { fsmId, state }: WatchTransitionsRequest): boolean {
   if (fsmId !== '' && change.id !== fsmId) return false;
   return state === '' || change.from === state || change.to === state;
-}
-
-/** A watch that the service ends tells where to go on. */
-function withCursor(error: unknown, cursor: string): unknown {
-  if (!(error instanceof Fault) || error.kind !== 'unavailable') return error;
-  const { reason, message, cause, retryAfterMs } = error;
-  return new Fault(reason, message, {
-    facts: { ...error.facts, cursor },
-    cause,
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
 }

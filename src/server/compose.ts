@@ -3,17 +3,17 @@
  * the embedded store; what comes out is handlers to mount, ways to ask how the stores are, and one
  * close.
  */
-
-import { Counter } from 'prom-client';
+import type { Status } from '../../gen/google/rpc/status_pb.js';
 import { StatemachineService } from '../../gen/statemachine/v1beta/statemachine_pb.js';
+import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { bind, type ServiceBinding, type Validate } from '../call.js';
+import type { BusStore } from '../bus/store.js';
+import type { ServiceBinding, Validate } from '../call.js';
 import { systemClock } from '../clock.js';
 import type { Config, ServiceName } from '../config.js';
-import { type FsmServiceOptions, fsmService } from '../fsm/service.js';
 import type { FsmStore } from '../fsm/store.js';
-import { v1betaService } from '../fsm/v1beta.js';
 import {
+  type DeploymentRecord,
   type EngineDescription,
   type Home,
   join,
@@ -21,17 +21,20 @@ import {
   type PlacementStore,
 } from '../placement.js';
 import type { Metrics } from './metrics.js';
+import { placeBus } from './place-bus.js';
+import { placeFsm } from './place-fsm.js';
 
 /** What can be served, for everything that is prepared before it is. */
-export const SERVED_PROTOS = [FsmService, StatemachineService];
+export const SERVED_PROTOS = [FsmService, StatemachineService, BusService];
 
 /** How many parts a service's keys are spread over in a shared engine; fixed at first start. */
 const SHARED_SHARDS = 16;
 
 /** What every engine offers. */
-interface Engine {
+export interface Engine {
   readonly placement: PlacementStore;
   fsmStore(options: { shardCount: number; outcomeRetentionMs: number }): FsmStore;
+  busStore(): BusStore;
   describe(): EngineDescription;
   close(): Promise<void>;
 }
@@ -46,6 +49,11 @@ export interface ServedService {
   ping(signal: AbortSignal): Promise<void>;
 }
 
+/** A service put on an engine, with what it answers. */
+export interface PlacedService extends ServedService {
+  readonly bindings: readonly ServiceBinding[];
+}
+
 export interface Composition {
   readonly bindings: readonly ServiceBinding[];
   readonly services: readonly ServedService[];
@@ -56,9 +64,15 @@ export interface ComposeOptions {
   config: Config;
   release: string;
   validate: Validate;
-  statusOf: FsmServiceOptions['statusOf'];
+  /** For the items of a batch that fail alone, by the domain of their errors. */
+  itemStatus: (domain: string) => (error: unknown) => Status;
   metrics: Metrics;
 }
+
+/** Puts a service on an engine that the deployment's record allows it. */
+export type Place = (options: ComposeOptions, engine: Engine, record: DeploymentRecord) => PlacedService;
+
+const PLACES: Readonly<Record<ServiceName, Place>> = { fsm: placeFsm, bus: placeBus };
 
 /** Opens what the configuration asks for; throws an Error that is one line for the operator. */
 export async function compose(options: ComposeOptions): Promise<Composition> {
@@ -67,11 +81,23 @@ export async function compose(options: ComposeOptions): Promise<Composition> {
   if (home !== 'embedded') await refuseToLeaveBehind(config);
   const engine = await openEngine(config);
   try {
-    return await placeFsm(options, engine, home);
+    const homes = Object.fromEntries(config.services.map((service) => [service, home]));
+    const record = await join(engine.placement, { homes, shardCounts: shardCountsOf(config, home) });
+    const services = config.services.map((service) => PLACES[service](options, engine, record));
+    return {
+      bindings: services.flatMap(({ bindings }) => bindings),
+      services,
+      close: () => engine.close(),
+    };
   } catch (error) {
     await engine.close();
     throw error;
   }
+}
+
+/** The bus has none: its streams are spread by themselves. */
+function shardCountsOf({ services }: Config, home: Home): Record<string, number> {
+  return services.includes('fsm') ? { fsm: home === 'embedded' ? 1 : SHARED_SHARDS } : {};
 }
 
 /** Adapters are loaded when they are needed: a driver that is not used costs no time at start. */
@@ -88,43 +114,6 @@ async function openEngine(config: Config): Promise<Engine> {
     caFile: config.redisCaFile,
     certFile: config.redisCertFile,
     keyFile: config.redisKeyFile,
-  });
-}
-
-async function placeFsm(options: ComposeOptions, engine: Engine, home: Home): Promise<Composition> {
-  const { config, validate, statusOf, release } = options;
-  const shardCounts = { fsm: home === 'embedded' ? 1 : SHARED_SHARDS };
-  const record = await join(engine.placement, { homes: { fsm: home }, shardCounts });
-  const store = engine.fsmStore({
-    shardCount: record.shardCounts.fsm ?? shardCounts.fsm,
-    outcomeRetentionMs: config.fsmOutcomeRetentionMs,
-  });
-  const outcomes = outcomeCounter(options.metrics);
-  const onOutcome = (outcome: string) => outcomes.inc({ outcome });
-  const events = { store, clock: systemClock, validate, statusOf, onOutcome };
-  return {
-    bindings: [
-      bind(FsmService, fsmService(events)),
-      bind(StatemachineService, v1betaService({ ...events, release, tlsEnabled: false })),
-    ],
-    services: [
-      {
-        name: 'fsm',
-        protoServices: [FsmService.typeName, StatemachineService.typeName],
-        engine: engine.describe(),
-        ping: (signal) => store.ping(signal),
-      },
-    ],
-    close: () => engine.close(),
-  };
-}
-
-function outcomeCounter({ registry }: Metrics): Counter<'outcome'> {
-  return new Counter({
-    name: 'switchgear_fsm_events_total',
-    help: 'Events by what became of them, replays included.',
-    labelNames: ['outcome'],
-    registers: [registry],
   });
 }
 

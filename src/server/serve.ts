@@ -48,8 +48,13 @@ export interface Server {
 export async function start({ config, release }: ServeOptions, log: Logger): Promise<Server> {
   const metrics = new Metrics();
   const validate = createValidate(SERVED_PROTOS);
-  const statusOf = itemStatus(log, 'switchgear.fsm');
-  const composition = await compose({ config, release, validate, statusOf, metrics });
+  const composition = await compose({
+    config,
+    release,
+    validate,
+    itemStatus: (domain) => itemStatus(log, domain),
+    metrics,
+  });
   const probing = new AbortController();
   try {
     const health = new HealthBook(composition.services.flatMap(({ protoServices }) => protoServices));

@@ -50,4 +50,7 @@ function toFieldViolation({ field, message, ruleId }: Violation): FieldViolation
 const WORDS: Readonly<Record<string, string>> = {
   'string.min_bytes': 'must not be empty',
   'string.pattern': "must not hold ':' or control characters",
+  'enum.in': 'must be PROCESSED, RETRY or UNPROCESSED',
+  'enum.defined_only': 'is none of the values that there are',
+  'repeated.unique': 'must not name anything twice',
 };

@@ -18,20 +18,14 @@ import { Metrics } from '../../src/server/metrics.js';
 import { createValidate } from '../../src/server/validation.js';
 import { openLmdb } from '../../src/stores/lmdb/open.js';
 import { removeDirectory, temporaryDirectory } from '../support/processes.js';
+import { type FieldsServer, firstAnswer } from './every-field.js';
 
-export interface FsmServer {
+export interface FsmServer extends FieldsServer {
   readonly transport: Transport;
   readonly fsm: Client<typeof FsmService>;
   readonly beta: Client<typeof StatemachineService>;
   readonly store: FsmStore;
   readonly httpUrl: string;
-  /** Calls a unary rpc of FsmService by its local name. */
-  call(rpc: string, request: object): Promise<unknown>;
-  /** A request that the rpc accepts, on what `seed` laid down. */
-  rightRequest(rpc: string): object;
-  /** Everything that a write could change, to be compared before and after. */
-  snapshot(): Promise<unknown>;
-  stop(): Promise<void>;
 }
 
 export const LAMP = {
@@ -75,8 +69,7 @@ export async function startFsmServer(): Promise<FsmServer> {
     beta: createClient(StatemachineService, transport),
     store,
     httpUrl: `http://${transports.httpAddress}`,
-    call: (rpc, request) =>
-      (fsm as unknown as Record<string, (r: object) => Promise<unknown>>)[rpc]!(request),
+    call: (rpc, request) => firstAnswer(fsm, rpc, request),
     rightRequest: (rpc) => RIGHT_REQUESTS[rpc] ?? {},
     snapshot: () => snapshot(fsm),
     async stop() {
@@ -119,7 +112,9 @@ const RIGHT_REQUESTS: Readonly<Record<string, object>> = {
     configurationVersion: '1',
     importId: 'another',
     firstVersion: 1n,
-    state: 'off',
+    history: [{ from: 'off', to: 'on', event: { eventId: 'i-1', name: 'press' } }],
+    refused: [{ event: { eventId: 'i-2', name: 'hold' }, state: 'on', version: 1n }],
+    state: 'on',
   },
   getFiniteStateMachine: MACHINE,
   listFiniteStateMachines: NAMED,
@@ -131,4 +126,6 @@ const RIGHT_REQUESTS: Readonly<Record<string, object>> = {
   sendEvents: {},
   getEventOutcome: { ...MACHINE, eventId: 'e-1' },
   getEvent: { ...MACHINE, eventId: 'e-1' },
+  watchTransitions: NAMED,
+  auditIndex: NAMED,
 };

@@ -1,0 +1,194 @@
+/**
+ * The rpcs that mark events and extend leases: proto in, proto out. An id alone says which stream and
+ * event is meant. What concerns one group is one step of the store, and an error is that of the items
+ * whose step it befell.
+ */
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { Status } from '../../gen/google/rpc/status_pb.js';
+import { EventStatus } from '../../gen/switchgear/bus/v1/bus_pb.js';
+import * as pb from '../../gen/switchgear/bus/v1/bus_service_pb.js';
+import type { Handlers } from '../call.js';
+import { Fault } from '../fault.js';
+import { DEFAULT_GROUP } from './event.js';
+import { type EventPlace, eventId, eventPlace } from './event-id.js';
+import { leaseName } from './lease-token.js';
+import { markFrom } from './messages.js';
+import { eventNotFound } from './missing.js';
+import { durationMs } from './numbers.js';
+import type { BusStore, SettleAnswer, Settlement } from './store.js';
+
+type MarkRpc = 'markEvent' | 'markEvents' | 'extendLeases';
+
+export interface MarkOptions {
+  readonly store: BusStore;
+  /** An error as a message, for the item that it befell. */
+  readonly statusOf: (error: unknown) => Status;
+  /** Told what became of every mark. */
+  readonly onMark: (result: SettleAnswer | 'error') => void;
+}
+
+type AnswerInit = MessageInitShape<typeof pb.MarkAnswerSchema>;
+
+/** An item of a batch, with the group of the stream whose step it is part of. */
+interface Item {
+  readonly place: EventPlace;
+  readonly group: string;
+}
+interface MarkItem extends Item {
+  readonly settlement: Settlement;
+}
+interface LeaseItem extends Item {
+  readonly lease: number;
+}
+
+const RESULTS: Readonly<Record<SettleAnswer, pb.MarkAnswer_Result>> = {
+  ok: pb.MarkAnswer_Result.OK,
+  stale: pb.MarkAnswer_Result.STALE,
+  not_found: pb.MarkAnswer_Result.NOT_FOUND,
+  expired: pb.MarkAnswer_Result.EXPIRED,
+  full: pb.MarkAnswer_Result.FULL,
+};
+
+export function markRpcs(options: MarkOptions): Pick<Handlers<typeof pb.BusService>, MarkRpc> {
+  return {
+    async markEvent(request, { signal }) {
+      const { place, group, settlement } = markItem(request, '');
+      const settled = await options.store.settle(place.number, group, [settlement], signal);
+      if (settled.kind === 'group_not_found') throw groupOfEventNotFound(place, group);
+      const [answer = 'not_found'] = settled.kind === 'gone' ? [] : settled.answers;
+      options.onMark(answer);
+      throwUnlessOk(answer, place);
+      return create(pb.MarkEventResponseSchema);
+    },
+
+    async markEvents({ marks }, { signal }) {
+      const items = marks.map((mark, i) => markItem(mark, `marks[${i}].`));
+      const answers = await answerGroups(items, options.statusOf, (group) => settle(options, group, signal));
+      return create(pb.MarkEventsResponseSchema, { answers });
+    },
+
+    async extendLeases({ leases, ackDeadline }, { signal }) {
+      const items = leases.map((lease, i) => leaseItem(lease, `leases[${i}].`));
+      const ackDeadlineMs = ackDeadline && durationMs(ackDeadline);
+      let earliestMs = Number.POSITIVE_INFINITY;
+      const answers = await answerGroups(items, options.statusOf, async (group) => {
+        const { results, deadlineMs } = await extend(options.store, group, ackDeadlineMs, signal);
+        if (results.includes('ok')) earliestMs = Math.min(earliestMs, deadlineMs);
+        return results;
+      });
+      const deadline = earliestMs < Number.POSITIVE_INFINITY && { deadline: timestampFromMs(earliestMs) };
+      return create(pb.ExtendLeasesResponseSchema, { answers, ...deadline });
+    },
+  };
+}
+
+/** `path` is where the mark is in the request, up to its fields. */
+function markItem(request: pb.MarkEventRequest, path: string): MarkItem {
+  const { status, retryDelay, leaseToken } = request;
+  const place = eventPlace(request.eventId, `${path}event_id`);
+  const token = leaseToken === '' ? undefined : leaseName(leaseToken, `${path}lease_token`);
+  if (token && request.group !== '' && request.group !== token.group)
+    throw Fault.invalidField(`${path}group`, 'is not the group of the lease token');
+  if (retryDelay && status !== EventStatus.RETRY)
+    throw Fault.invalidField(`${path}retry_delay`, 'goes with the status RETRY only');
+  const settlement = {
+    seq: place.seq,
+    lease: token?.lease,
+    mark: markFrom(status),
+    delayMs: retryDelay && durationMs(retryDelay),
+  };
+  return { place, group: token?.group ?? (request.group || DEFAULT_GROUP), settlement };
+}
+
+function leaseItem(request: pb.ExtendLeasesRequest_Lease, path: string): LeaseItem {
+  const place = eventPlace(request.eventId, `${path}event_id`);
+  return { place, ...leaseName(request.leaseToken, `${path}lease_token`) };
+}
+
+/** One answer for each item, in order; `step` takes all items of one group. */
+async function answerGroups<I extends Item>(
+  items: readonly I[],
+  statusOf: MarkOptions['statusOf'],
+  step: (items: readonly I[]) => Promise<readonly SettleAnswer[]>,
+): Promise<AnswerInit[]> {
+  const answers: AnswerInit[] = new Array(items.length);
+  await Promise.all(
+    Array.from(groupsOf(items).values(), async (indexes) => {
+      try {
+        const results = await step(indexes.map((index) => items[index] as I));
+        for (const [i, index] of indexes.entries())
+          answers[index] = { result: RESULTS[results[i] as SettleAnswer] };
+      } catch (error) {
+        for (const index of indexes) answers[index] = { error: statusOf(error) };
+      }
+    }),
+  );
+  return answers;
+}
+
+/** Where the items of each group are. */
+function groupsOf(items: readonly Item[]): Map<string, number[]> {
+  const groups = new Map<string, number[]>();
+  for (const [index, { place, group }] of items.entries()) {
+    const key = `${place.number}:${group}`;
+    const indexes = groups.get(key);
+    if (indexes) indexes.push(index);
+    else groups.set(key, [index]);
+  }
+  return groups;
+}
+
+async function settle(
+  { store, onMark }: MarkOptions,
+  items: readonly MarkItem[],
+  signal: AbortSignal,
+): Promise<readonly SettleAnswer[]> {
+  const { place, group } = items[0] as MarkItem;
+  const marks = items.map(({ settlement }) => settlement);
+  const settled = await store.settle(place.number, group, marks, signal).catch((error: unknown) => {
+    for (const _ of marks) onMark('error');
+    throw error;
+  });
+  const answers = settled.kind === 'settled' ? settled.answers : allNotFound(items);
+  for (const answer of answers) onMark(answer);
+  return answers;
+}
+
+async function extend(
+  store: BusStore,
+  items: readonly LeaseItem[],
+  ackDeadlineMs: number | undefined,
+  signal: AbortSignal,
+): Promise<{ results: readonly SettleAnswer[]; deadlineMs: number }> {
+  const { place, group } = items[0] as LeaseItem;
+  const leases = items.map((item) => ({ seq: item.place.seq, lease: item.lease }));
+  const answer = await store.extend(place.number, group, leases, ackDeadlineMs, signal);
+  if (answer.kind !== 'extended') return { results: allNotFound(items), deadlineMs: 0 };
+  return { results: answer.answers, deadlineMs: answer.deadlineMs };
+}
+
+function allNotFound(items: readonly Item[]): SettleAnswer[] {
+  return items.map(() => 'not_found');
+}
+
+function throwUnlessOk(answer: SettleAnswer, place: EventPlace): void {
+  const facts = { event_id: eventId(place) };
+  switch (answer) {
+    case 'ok':
+      return;
+    case 'stale':
+      throw new Fault('LEASE_STALE', 'the lease has ended; nothing was changed', { facts });
+    case 'not_found':
+      throw eventNotFound(place);
+    case 'expired':
+      throw new Fault('EVENT_EXPIRED', 'retention took the event before; nothing was changed', { facts });
+    case 'full':
+      throw new Fault('GROUP_FULL', 'too many events ahead of the group are marked already', { facts });
+  }
+}
+
+function groupOfEventNotFound(place: EventPlace, group: string): Fault {
+  const facts = { event_id: eventId(place), group };
+  return new Fault('GROUP_NOT_FOUND', `the event's stream has no group ${group}`, { facts });
+}
