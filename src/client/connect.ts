@@ -5,7 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
+import { BusClient } from './bus.js';
+import { carriesBusId } from './bus-ids.js';
 import { FsmClient } from './fsm.js';
 import { HealthClient } from './health.js';
 import { retrying } from './retry.js';
@@ -43,20 +46,23 @@ const PING_TIMEOUT_MS = 10_000;
 export class Switchgear {
   /** State machines. */
   readonly fsm: FsmClient;
+  /** The event bus. */
+  readonly bus: BusClient;
   /** Who is ready, and which release answers. */
   readonly health: HealthClient;
-  readonly #sessions: Http2SessionManager;
+  readonly #close: () => void;
 
   /** @internal use `connect` */
-  constructor(clients: { fsm: FsmClient; health: HealthClient }, sessions: Http2SessionManager) {
+  constructor(clients: { fsm: FsmClient; bus: BusClient; health: HealthClient }, close: () => void) {
     this.fsm = clients.fsm;
+    this.bus = clients.bus;
     this.health = clients.health;
-    this.#sessions = sessions;
+    this.#close = close;
   }
 
-  /** Closes the connection; calls under way fail with CANCELLED or UNAVAILABLE. */
+  /** Closes the connection for good; calls under way fail with CANCELLED, and what would go on ends. */
   close(): void {
-    this.#sessions.abort();
+    this.#close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,18 +84,27 @@ export function connect(address: string, options: ConnectOptions = {}): Switchge
   const pingIntervalMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
   const pingTimeoutMs = Math.min(pingIntervalMs, PING_TIMEOUT_MS);
   const sessions = new Http2SessionManager(url.origin, { pingIntervalMs, pingTimeoutMs }, nodeOptions);
+  const closed = new AbortController();
   const transport = createGrpcTransport({
     baseUrl: url.origin,
     nodeOptions,
     sessionManager: sessions,
     defaultTimeoutMs: timeoutMs,
     interceptors: [
-      retrying({ carriesId, retryForMs }),
+      retrying({ carriesId: carriesAnyId, retryForMs, closed: closed.signal }),
       ...(credentials ? [withCredentials(credentials)] : []),
     ],
   });
   const fsm = new FsmClient(createClient(FsmService, transport), timeoutMs);
-  return new Switchgear({ fsm, health: new HealthClient(transport) }, sessions);
+  const bus = new BusClient(createClient(BusService, transport), timeoutMs);
+  return new Switchgear({ fsm, bus, health: new HealthClient(transport) }, () => {
+    closed.abort();
+    sessions.abort();
+  });
+}
+
+function carriesAnyId(message: object): boolean {
+  return carriesId(message) || carriesBusId(message);
 }
 
 function urlOf(address: string, isTls: boolean): URL {

@@ -15,6 +15,8 @@ export interface ErrorFacts {
   readonly code: string;
   /** The reason, e.g. `FSM_NOT_FOUND`; empty when the service did not state one. */
   readonly reason: string;
+  /** Whose reason it is, e.g. `switchgear.bus`; empty when there is none. */
+  readonly domain: string;
   /** Facts beside the reason, e.g. `{ fsm_id: 'o-1' }`. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly FieldViolation[];
@@ -27,6 +29,7 @@ export interface ErrorFacts {
 export class SwitchgearError extends Error {
   readonly code: string;
   readonly reason: string;
+  readonly domain: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly violations: readonly FieldViolation[];
   readonly retryAfterMs: number | undefined;
@@ -36,6 +39,7 @@ export class SwitchgearError extends Error {
     this.name = new.target.name;
     this.code = facts.code;
     this.reason = facts.reason;
+    this.domain = facts.domain;
     this.metadata = facts.metadata;
     this.violations = facts.violations;
     this.retryAfterMs = facts.retryAfterMs;
@@ -51,23 +55,51 @@ export class FsmNotFoundError extends SwitchgearError {}
 export class EventNotFoundError extends SwitchgearError {}
 export class OutcomeNotFoundError extends SwitchgearError {}
 export class ServiceUnknownError extends SwitchgearError {}
+export class StreamNotFoundError extends SwitchgearError {}
+export class GroupNotFoundError extends SwitchgearError {}
 /** A configuration with this name and version exists with other content. */
 export class ConfigurationExistsError extends SwitchgearError {}
 /** A machine with this id exists and was not made by this request. */
 export class FsmExistsError extends SwitchgearError {}
 /** The event id was used for another event of the same machine. */
 export class EventIdReusedError extends SwitchgearError {}
+/** A stream of this name exists and was not made by this request. */
+export class StreamExistsError extends SwitchgearError {}
+/** A group of this name exists in the stream and was not made by this request. */
+export class GroupExistsError extends SwitchgearError {}
+/** The dedupe id was used for another event of the stream; nothing was written. */
+export class DedupeIdReusedError extends SwitchgearError {}
+/** The request id was used for another request; nothing was done. */
+export class RequestIdReusedError extends SwitchgearError {}
 export class ConfigurationMissingError extends SwitchgearError {}
 export class UidMismatchError extends SwitchgearError {}
 export class FieldMissingError extends SwitchgearError {}
 export class RevisionMismatchError extends SwitchgearError {}
+/** The stream's last sequence is not the one expected; nothing was written. */
+export class SeqMismatchError extends SwitchgearError {}
+/** The lease had ended, by its deadline or by a mark; nothing was changed. */
+export class LeaseStaleError extends SwitchgearError {}
 export class PageTokenExpiredError extends SwitchgearError {}
 /** What the cursor points at is no longer kept: start over with a snapshot. */
 export class CursorExpiredError extends SwitchgearError {}
+/** A sequence that the stream does not keep. */
+export class SeqOutOfRangeError extends SwitchgearError {}
+/** Retention took the event. */
+export class EventExpiredError extends SwitchgearError {}
 /** The store has no room; nothing was changed. */
 export class StoreFullError extends SwitchgearError {}
 export class MessageTooLargeError extends SwitchgearError {}
 export class TooManyRequestsError extends SwitchgearError {}
+/** The stream is at its cap and rejects; nothing was written. */
+export class StreamFullError extends SwitchgearError {}
+/** The stream remembers as many dedupe ids as it can; `retryAfterMs` says when there is room. */
+export class DedupeFullError extends SwitchgearError {}
+/** Too many events are marked ahead of the group's cursor; nothing was changed. */
+export class GroupFullError extends SwitchgearError {}
+export class TooManyGroupsError extends SwitchgearError {}
+export class TooManyConsumersError extends SwitchgearError {}
+/** The reader took too long for what came: a cursor goes on. */
+export class SlowConsumerError extends SwitchgearError {}
 /** The store cannot be reached; nothing was changed. */
 export class StoreUnavailableError extends SwitchgearError {}
 /** The effect may have happened: send it again with the same id, and it has one effect. */
@@ -91,18 +123,34 @@ export const ERROR_CLASSES: Readonly<Record<string, new (facts: ErrorFacts) => S
   EVENT_NOT_FOUND: EventNotFoundError,
   OUTCOME_NOT_FOUND: OutcomeNotFoundError,
   SERVICE_UNKNOWN: ServiceUnknownError,
+  STREAM_NOT_FOUND: StreamNotFoundError,
+  GROUP_NOT_FOUND: GroupNotFoundError,
   CONFIGURATION_EXISTS: ConfigurationExistsError,
   FSM_EXISTS: FsmExistsError,
   EVENT_ID_REUSED: EventIdReusedError,
+  STREAM_EXISTS: StreamExistsError,
+  GROUP_EXISTS: GroupExistsError,
+  DEDUPE_ID_REUSED: DedupeIdReusedError,
+  REQUEST_ID_REUSED: RequestIdReusedError,
   CONFIGURATION_MISSING: ConfigurationMissingError,
   UID_MISMATCH: UidMismatchError,
   FIELD_MISSING: FieldMissingError,
   REVISION_MISMATCH: RevisionMismatchError,
+  SEQ_MISMATCH: SeqMismatchError,
+  LEASE_STALE: LeaseStaleError,
   PAGE_TOKEN_EXPIRED: PageTokenExpiredError,
   CURSOR_EXPIRED: CursorExpiredError,
+  SEQ_OUT_OF_RANGE: SeqOutOfRangeError,
+  EVENT_EXPIRED: EventExpiredError,
   STORE_FULL: StoreFullError,
   MESSAGE_TOO_LARGE: MessageTooLargeError,
   TOO_MANY_REQUESTS: TooManyRequestsError,
+  STREAM_FULL: StreamFullError,
+  DEDUPE_FULL: DedupeFullError,
+  GROUP_FULL: GroupFullError,
+  TOO_MANY_GROUPS: TooManyGroupsError,
+  TOO_MANY_CONSUMERS: TooManyConsumersError,
+  SLOW_CONSUMER: SlowConsumerError,
   STORE_UNAVAILABLE: StoreUnavailableError,
   EFFECT_UNKNOWN: EffectUnknownError,
   DRAINING: DrainingError,

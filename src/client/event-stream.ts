@@ -125,6 +125,7 @@ export class EventStream implements AsyncDisposable {
       message,
       code: 'UNAVAILABLE',
       reason: 'EFFECT_UNKNOWN',
+      domain: 'switchgear.fsm',
       metadata: {},
       violations: [],
       retryAfterMs: undefined,

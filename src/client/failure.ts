@@ -15,6 +15,7 @@ export function toSwitchgearError(error: unknown): SwitchgearError {
     message: from.rawMessage,
     code: codeName(from.code),
     reason: info?.reason || reasonOfCode(from.code),
+    domain: info?.domain ?? '',
     metadata: info?.metadata ?? {},
     violations: from
       .findDetails(BadRequestSchema)

@@ -38,16 +38,33 @@ export function isLost(error: unknown): boolean {
   return code === Code.Internal && cause !== undefined;
 }
 
+/**
+ * A connection that broke under a unary call is UNAVAILABLE, which the library says only of one that was
+ * never there: what Node reports, with a code that is text, becomes ABORTED or INTERNAL, and a stream
+ * that ended without a word CANCELLED, as if the caller had done that.
+ */
+function asUnavailable(error: unknown, isOurs: boolean): unknown {
+  const { code, cause, rawMessage } = ConnectError.from(error);
+  const isNodes = cause instanceof Error && 'code' in cause && typeof cause.code === 'string';
+  const isBroken = (code === Code.Aborted || code === Code.Internal) && isNodes;
+  if (!isBroken && !(code === Code.Canceled && !isOurs)) return error;
+  return new ConnectError(rawMessage, Code.Unavailable, undefined, undefined, cause);
+}
+
 export interface RetryOptions {
   /** Whether a request holds the id that makes it safe to repeat. */
   carriesId(message: object): boolean;
   /** For how long a call is repeated, in milliseconds; its deadline ends it in any case. */
   readonly retryForMs: number;
+  /** Aborts when the caller closes the connection. */
+  readonly closed: AbortSignal;
 }
 
 /** Repeats unary calls until their deadline, or for `retryForMs` if that is shorter. */
-export function retrying({ carriesId, retryForMs }: RetryOptions): Interceptor {
+export function retrying({ carriesId, retryForMs, closed }: RetryOptions): Interceptor {
   return (next) => async (request) => {
+    // Not one that `isLost`: whoever would go on over another connection has to end.
+    if (closed.aborted) throw new ConnectError('the connection was closed', Code.FailedPrecondition);
     if (request.stream) return next(request);
     const { idempotency } = request.method;
     const repeats = idempotency !== undefined && idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN;
@@ -55,7 +72,8 @@ export function retrying({ carriesId, retryForMs }: RetryOptions): Interceptor {
     for (let attempt = 1; ; attempt += 1)
       try {
         return await next(request);
-      } catch (error) {
+      } catch (thrown) {
+        const error = asUnavailable(thrown, closed.aborted || request.signal.aborted);
         const safe = repeats || nothingHappened(error) || carriesId(request.message);
         if (!isUnavailable(error) || !safe) throw error;
         const waitMs = jitterMs(attempt);
