@@ -59,6 +59,28 @@ const NEXT_STEP: Readonly<Record<string, string>> = {
   UNIMPLEMENTED: 'the server may be older than this command line; `switchgear doctor` shows its release',
 };
 
+/** The same for the bus, where it has words of its own. */
+const NEXT_STEP_OF_BUS: Readonly<Record<string, string>> = {
+  STREAM_NOT_FOUND: '`switchgear bus list` shows what is there',
+  GROUP_NOT_FOUND: '`switchgear bus group list NAME` shows the groups, `group create` makes one',
+  EVENT_NOT_FOUND: '`switchgear bus events NAME` shows the events with their ids',
+  STREAM_EXISTS: 'choose another name; `switchgear bus update` changes its settings',
+  GROUP_EXISTS: 'choose another name; `switchgear bus group update` changes its settings',
+  DEDUPE_ID_REUSED: 'an id stands for one event; give this one its own',
+  REQUEST_ID_REUSED: 'an id stands for one request; give this one its own',
+  UID_MISMATCH: 'it is another stream of this name; `switchgear bus get NAME` shows its uid',
+  REVISION_MISMATCH: 'somebody changed it meanwhile; look at it again',
+  SEQ_MISMATCH: 'somebody wrote meanwhile; `switchgear bus get NAME` shows the last sequence',
+  LEASE_STALE: 'the event may be in other hands; without --token whatever stands is marked',
+  EVENT_EXPIRED: 'events are kept for a time: `switchgear bus get NAME` shows for how long',
+  SEQ_OUT_OF_RANGE: '`switchgear bus get NAME` shows which sequences are kept',
+  CURSOR_EXPIRED: 'start over without --cursor, with --from beginning for what is kept',
+  STREAM_FULL: 'nothing was written; `switchgear bus update NAME` raises the cap or lets the oldest go',
+  DEDUPE_FULL: 'nothing was written; try again later, or shorten --dedupe-window of the stream',
+  TOO_MANY_GROUPS: '`switchgear bus group delete` makes room',
+  TOO_MANY_CONSUMERS: 'let workers end, or share one with a higher --concurrency',
+};
+
 /** An error as one line, with the exit code that goes with it. */
 export function explain(error: unknown, address: string): { line: string; exitCode: ExitCode } {
   if (error instanceof EventRefusedError)
@@ -71,7 +93,8 @@ export function explain(error: unknown, address: string): { line: string; exitCo
 function explainCall(error: SwitchgearError, address: string): { line: string; exitCode: ExitCode } {
   const exitCode = EXIT_OF_CODE[error.code] ?? EXIT.other;
   if (exitCode === EXIT.interrupted) return { line: 'stopped before the answer', exitCode };
-  const next = NEXT_STEP[error.reason] ?? NEXT_STEP[error.code];
+  const ofService = error.domain === 'switchgear.bus' ? NEXT_STEP_OF_BUS : NEXT_STEP;
+  const next = ofService[error.reason] ?? NEXT_STEP[error.reason] ?? NEXT_STEP[error.code];
   const line = [printable(whatHappened(error, address)), next].filter(Boolean).join('; ');
   return { line, exitCode };
 }

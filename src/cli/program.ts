@@ -3,6 +3,7 @@
  * stderr with the nearest right thing, and exit code 2.
  */
 import { Command, CommanderError } from 'commander';
+import { addBus } from './bus.js';
 import { addCompletion } from './completion.js';
 import { asDoctor } from './doctor.js';
 import { EXIT, type ExitCode } from './exit.js';
@@ -22,6 +23,7 @@ export function buildProgram(io: Io): Command {
     .command('serve')
     .description('run the service; also without any command; `serve --help` lists options');
   addFsm(program, io);
+  addBus(program, io);
   asDoctor(leaf(program, 'doctor', 'show whether the server can be reached, and what it serves'), io);
   addCompletion(program, io);
   for (const command of allCommands(program)) settle(command);
