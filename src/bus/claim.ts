@@ -9,8 +9,11 @@ import { Fault } from '../fault.js';
 import { found } from './missing.js';
 import type { BusStore, ClaimAnswer, ClaimRequest } from './store.js';
 
-/** How often a claim is asked whose reply was lost, and how long after the time before. */
-const MAX_TRIES = 3;
+/**
+ * A claim whose reply was lost is asked again until it is answered, for as long as a store that comes back
+ * may take (operations: recovery within 2 s) and a little; what it leased is nobody's until then.
+ */
+const DOUBT_MS = 3_000;
 const RETRY_AFTER_MS = 100;
 
 /** Giving back is for a caller who has gone, and so ends by itself. */
@@ -43,24 +46,28 @@ export async function claimOnce(
   const { consumer } = ask;
   const claimId = randomUUID();
   const request = { ...ask, group: place.group, claimId };
-  let isInDoubt = false;
-  for (let tries = 1; ; tries += 1) {
+  let lostMs: number | undefined;
+  for (;;) {
     const sentMs = performance.now();
     try {
       const answer = found(await store.claim(place.number, request, signal), place.stream, place.group);
       if (answer.kind === 'too_many_consumers') throw tooManyConsumers();
       // What a repeat answers is what was leased, and tells nothing of what else is there.
-      return { ...answer, more: answer.more || tries > 1, claimId, consumer, sentMs };
+      return { ...answer, more: answer.more || lostMs !== undefined, claimId, consumer, sentMs };
     } catch (error) {
-      const isLost = error instanceof Fault && error.reason === 'EFFECT_UNKNOWN';
-      isInDoubt ||= isLost;
-      if (!isLost || tries === MAX_TRIES || signal.aborted) {
-        if (isInDoubt) await giveBack(store, place, { consumer, claimId });
+      if (isLost(error)) lostMs ??= sentMs;
+      const isHopeful = error instanceof Fault && error.kind === 'unavailable' && !signal.aborted;
+      if (lostMs === undefined || !isHopeful || performance.now() - lostMs > DOUBT_MS) {
+        if (lostMs !== undefined) await giveBack(store, place, { consumer, claimId });
         throw signal.aborted ? signal.reason : error;
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
     }
   }
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof Fault && error.reason === 'EFFECT_UNKNOWN';
 }
 
 /** Gives back what a claim has leased, if it did. Never rejects: what cannot be given back expires. */

@@ -246,17 +246,26 @@ describe('a claim whose reply was lost', () => {
   });
 
   it('is given back when it stays lost, and the stream ends', async () => {
-    store.faults.push(lost(), lost(), lost());
+    store.faults.push(...Array.from({ length: 100 }, lost));
     const stream = open('a');
-    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.advanceTimersByTimeAsync(4_000);
     expect(stream.failures).toMatchObject([{ reason: 'EFFECT_UNKNOWN' }]);
     expect(store.released).toEqual([store.claims[0]?.claimId]);
   });
 
-  it('is given back when the store is gone at the second try', async () => {
-    store.faults.push(lost(), new Fault('STORE_UNAVAILABLE', 'down'));
+  it('is repeated through an outage, under its id', async () => {
+    store.faults.push(lost(), ...Array.from({ length: 20 }, () => new Fault('STORE_UNAVAILABLE', 'down')));
     const stream = open('a');
-    await vi.advanceTimersByTimeAsync(1_000);
+    store.put(1);
+    await vi.advanceTimersByTimeAsync(4_000);
+    expect([stream.got.length, store.released.length]).toEqual([1, 0]);
+    expect(new Set(store.claims.slice(0, 22).map(({ claimId }) => claimId)).size).toBe(1);
+  });
+
+  it('is given back when the store stays gone, and the stream ends', async () => {
+    store.faults.push(lost(), ...Array.from({ length: 100 }, () => new Fault('STORE_UNAVAILABLE', 'down')));
+    const stream = open('a');
+    await vi.advanceTimersByTimeAsync(4_000);
     expect(stream.failures).toMatchObject([{ reason: 'STORE_UNAVAILABLE' }]);
     expect(store.released).toHaveLength(1);
   });
