@@ -22,6 +22,12 @@ import type { BusStore } from './store.js';
 const SPENT_AT_ONCE = 8;
 const SPENT_PAUSE_MS = 0.2;
 
+/**
+ * When all that is due waits for credit, the time that comes next is hidden behind it: the deadline of a
+ * lease whose end would free some. So it is looked for now and then.
+ */
+const HIDDEN_DEADLINE_MS = 1_000;
+
 interface Waiter {
   readonly ask: Ask;
   readonly signal: AbortSignal;
@@ -116,7 +122,7 @@ export class Line implements Sleeper {
     const looks = this.#looks;
     try {
       const claim = await claimOnce(this.#store, this.#place, waiter.ask, waiter.signal);
-      if (claim.nextDueMs !== undefined) this.#alarm.set(this, claim.nextDueMs - claim.nowMs);
+      if (claim.nextDueMs !== undefined) this.#alarm.set(this, pauseUntilDueMs(claim, claim.nextDueMs));
       if (claim.events.length > 0) waiter.resolve(claim);
       else if (waiter.signal.aborted) waiter.reject(waiter.signal.reason);
       else this.#waitOn(waiter, claim, looks === this.#looks);
@@ -131,4 +137,8 @@ export class Line implements Sleeper {
     else this.#line.add(waiter);
     if (!creditSpent && !more && isNews) this.#isIdle = true;
   }
+}
+
+function pauseUntilDueMs({ creditSpent, nowMs }: Claim, nextDueMs: number): number {
+  return creditSpent && nextDueMs <= nowMs ? HIDDEN_DEADLINE_MS : nextDueMs - nowMs;
 }

@@ -231,6 +231,17 @@ describe('a line', () => {
   });
 });
 
+describe('a consumer whose credit is used while events are due', () => {
+  it('is asked again once a second, not for as long as they are due', async () => {
+    store.spent.add('a');
+    store.nextDueMs = NOW_MS - 5_000;
+    open('a');
+    await vi.advanceTimersByTimeAsync(3_500);
+    expect(store.claims.length).toBeLessThanOrEqual(5);
+    expect(store.claims.length).toBeGreaterThanOrEqual(3);
+  });
+});
+
 describe('a claim whose reply was lost', () => {
   const lost = () => new Fault('EFFECT_UNKNOWN', 'lost');
 
