@@ -39,9 +39,10 @@ function matching(text: string): RegExp {
   return new RegExp(`^${parts.join('[^\\n]*')}$`);
 }
 
-/** The first fenced block of a language. */
-function blockOf(markdown: string, language: string): string {
-  return new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'ms').exec(markdown)?.[1] ?? '';
+/** The fenced blocks of a language, in order. */
+function blocksOf(markdown: string, language: string): string[] {
+  const blocks = markdown.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'));
+  return Array.from(blocks, ([, block = '']) => block);
 }
 
 /** A directory that holds the `switchgear` command. */
@@ -58,6 +59,9 @@ const TOOLS: readonly string[] = ['curl', 'grpcurl'] satisfies ToolName[];
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const EXAMPLES = examplesIn(README);
 const [start, ...calls] = EXAMPLES;
+/** TypeScript programs, each with what it prints. */
+const PRINTED = blocksOf(README, 'text');
+const PROGRAMS = blocksOf(README, 'ts').map((source, i) => ({ source, printed: PRINTED[i] }));
 const curl = findTool('curl');
 
 describe('the README', () => {
@@ -120,22 +124,27 @@ describe('the README', () => {
     },
   );
 
-  it.skipIf(!curl)('shows a TypeScript program that compiles, and what it prints', async () => {
-    // Under the package, so that `switchgear/client` is found as a user's program finds it.
-    const directory = join(ROOT, 'dist/readme-example');
-    mkdirSync(directory, { recursive: true });
-    try {
-      const source = blockOf(README, 'ts').replaceAll('127.0.0.1:7398', server.grpcAddress);
-      writeFileSync(join(directory, 'example.mts'), source);
-      const compile = ['--target', 'es2023', '--module', 'nodenext', '--strict', '--skipLibCheck'];
-      const libraries = ['--lib', 'es2023,esnext.disposable', '--types', 'node'];
-      const tsc = join(ROOT, 'node_modules/.bin/tsc');
-      const file = join(directory, 'example.mts');
-      await promisify(execFile)(tsc, ['--ignoreConfig', ...compile, ...libraries, file], { cwd: ROOT });
-      const { stdout } = await promisify(execFile)(process.execPath, [join(directory, 'example.mjs')]);
-      expect(stdout).toBe(blockOf(README, 'text'));
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
-  });
+  it.skipIf(!curl).for(PROGRAMS)(
+    'shows a TypeScript program that compiles, and what it prints',
+    async ({ source, printed }) => {
+      // Under the package, so that `switchgear/client` is found as a user's program finds it.
+      const directory = join(ROOT, 'dist/readme-example');
+      mkdirSync(directory, { recursive: true });
+      try {
+        writeFileSync(
+          join(directory, 'example.mts'),
+          source.replaceAll('127.0.0.1:7398', server.grpcAddress),
+        );
+        const compile = ['--target', 'es2023', '--module', 'nodenext', '--strict', '--skipLibCheck'];
+        const libraries = ['--lib', 'es2023,esnext.disposable', '--types', 'node'];
+        const tsc = join(ROOT, 'node_modules/.bin/tsc');
+        const file = join(directory, 'example.mts');
+        await promisify(execFile)(tsc, ['--ignoreConfig', ...compile, ...libraries, file], { cwd: ROOT });
+        const { stdout } = await promisify(execFile)(process.execPath, [join(directory, 'example.mjs')]);
+        expect(stdout).toBe(printed);
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+  );
 });
