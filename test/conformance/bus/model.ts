@@ -189,8 +189,9 @@ export const describeModel: BusLaws = (open, profile) => {
     it('has the answers that the model has', { timeout: 120_000 }, async () => {
       const property = fc.asyncProperty(
         fc.array(steps, { minLength: 1, maxLength: MAX_STEPS, size: 'max' }),
-        async (history) => {
-          await new Trial(subject, busHandles(subject, profile)).run(history);
+        fc.boolean(),
+        async (history, isCapped) => {
+          await new Trial(subject, busHandles(subject, profile), isCapped).run(history);
         },
       );
       const seed = process.env.SWITCHGEAR_TEST_SEED;
@@ -221,10 +222,15 @@ interface Side {
   readonly number: number;
 }
 
-/** One history run against handles (in turn) and model. */
+/**
+ * One history run against handles (in turn) and model. With a cap, retention takes events that are in
+ * flight; when exactly such a row is dropped is nobody's promise, so then there are no keys, which it would
+ * free sooner or later, and no counts are compared.
+ */
 class Trial {
   readonly #subject: BusSubject;
   readonly #handles: readonly BusStore[];
+  readonly #isCapped: boolean;
   readonly #clock = new FakeClock();
   readonly #model = new ModelBusStore(this.#clock);
   readonly #held: Held[] = [];
@@ -234,9 +240,10 @@ class Trial {
   #numbers: readonly [number, number] = [0, 0];
   #lastSeq = 0;
 
-  constructor(subject: BusSubject, handles: readonly BusStore[]) {
+  constructor(subject: BusSubject, handles: readonly BusStore[], isCapped: boolean) {
     this.#subject = subject;
     this.#handles = handles;
+    this.#isCapped = isCapped;
   }
 
   async run(history: readonly Step[]): Promise<void> {
@@ -253,7 +260,8 @@ class Trial {
   }
 
   async #begin(): Promise<void> {
-    const settings = { ...DEFAULT_STREAM_SETTINGS, maxEvents: MAX_EVENTS, overflow: 'drop_oldest' as const };
+    const cap = { maxEvents: MAX_EVENTS, overflow: 'drop_oldest' as const };
+    const settings = { ...DEFAULT_STREAM_SETTINGS, ...(this.#isCapped && cap) };
     const stream = { name: newStreamName('model'), uid: 'uid', settings, requestId: '', requestHash: '' };
     const made = [this.#handles[0] as BusStore, this.#model].map((each) => each.createStream(stream, never));
     const [real, model] = await Promise.all(made);
@@ -345,7 +353,7 @@ class Trial {
     const events = step.events.map(({ type, key, dedupeId, body }) =>
       newEvent({
         type,
-        orderingKey: key,
+        orderingKey: this.#isCapped ? '' : key,
         body: Buffer.from(body),
         dedupeId: requestId === '' ? dedupeId : '',
       }),
@@ -390,7 +398,7 @@ class Trial {
     return {
       events: events.map(({ event, attempt }) => ({ seq: event.seq, type: event.type, attempt })),
       creditSpent: answer.creditSpent,
-      hasNext: answer.nextDueMs !== undefined,
+      hasNext: this.#isCapped || answer.nextDueMs !== undefined,
     };
   }
 
@@ -444,11 +452,12 @@ class Trial {
       [...this.#times[index]].find(([, written]) => written === timeMs)?.[0];
     const groups = [];
     for (const each of facts.groups) {
-      const { group, oldestUnprocessedTimeMs, cursor, lag, trimmedUnprocessed, ...counts } = each;
-      const page = await store.listEvents(number, group.name, undefined, 1, 100, never);
+      const { group, oldestUnprocessedTimeMs, ...counts } = each;
+      const page = await store.listEvents(number, group.name, undefined, 1, 1_000, never);
       if (page.kind !== 'page') throw new Error(page.kind);
       const statuses = page.items.map(({ event, status, attempts }) => `${event.seq} ${status} ${attempts}`);
-      groups.push({ ...counts, name: group.name, statuses, oldest: seqAt(oldestUnprocessedTimeMs) });
+      const oldest = seqAt(oldestUnprocessedTimeMs);
+      groups.push({ name: group.name, statuses, ...(!this.#isCapped && { ...counts, oldest }) });
     }
     return { firstSeq, lastSeq, bytes, groups };
   }
@@ -457,10 +466,10 @@ class Trial {
   async #expectSameLists(): Promise<void> {
     for (const group of GROUPS) {
       const [real, expected] = await this.#both(this.#handles[0] as BusStore, async ({ store, number }) => {
-        const dead = await store.listDead(number, group, undefined, 100, never);
+        const dead = await store.listDead(number, group, undefined, 1_000, never);
         const lists = [];
         for (const status of ['unprocessed', 'processed', 'retry', 'leased', 'waiting', 'dead'] as const) {
-          const page = await store.listEvents(number, group, status, 1, 100, never);
+          const page = await store.listEvents(number, group, status, 1, 1_000, never);
           if (page.kind !== 'page') throw new Error(page.kind);
           lists.push(page.items.map(({ event }) => event.seq));
         }
