@@ -1,30 +1,15 @@
-/**
- * The figures of the state machine service, each next to what it is compared with in the same run:
- *
- *   npm run bench                 the table of the README
- *   npm run bench -- --short      shorter turns, for CI
- *
- * Exits with 1 when a figure that is a ratio within the run is below its gate.
- *
- * Everything runs on this machine: driver, servers and Redis share its processors. Turns of what is
- * compared follow each other, so that a machine that slows down slows both; a ratio is the median of the
- * ratios of neighbouring turns.
- */
-import { cpus } from 'node:os';
+/** The figures of the state machine service. */
 import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { concurrently } from '../support/waiting.js';
-import { Load, type Measured, type Shape } from './load.js';
+import { Load, type Measured } from './load.js';
+import { isShort, median, percent, rate, report, SECONDS, TURNS } from './report.js';
 import { eventFrames, fsmId, NAME, sendEvents, sendV1betaEvents } from './requests.js';
-import { cpuSeconds, type Measurable, type Store, startEcho, startOnLmdb, startOnRedis } from './servers.js';
+import type { Measurable, Servers, Store } from './servers.js';
+import { CpuMeter, compare, FULL, turn } from './turns.js';
 
-const isShort = process.argv.includes('--short');
-const SECONDS = isShort ? 2 : 5;
-const TURNS = isShort ? 3 : 5;
 const MACHINES = 1_000;
-/** The shape in which a bare echo is fastest here. */
-const FULL: Shape = { connections: 4, callers: 50 };
 const FRAME_EVENTS = 100;
 
 const SEND = '/switchgear.fsm.v1.FsmService/SendEvent';
@@ -36,30 +21,21 @@ const V1BETA_SEND = '/statemachine.v1beta.StatemachineService/SendEvent';
  */
 const GO_STATEMACHINE_OF_ECHO = 1_770 / 28_000;
 
-interface Row {
-  readonly work: string;
-  readonly figure: string;
-  /** Empty = there is no gate. */
-  readonly gate: string;
-  readonly goal: string;
-  readonly holds: boolean;
-  /** A time or a rate depends on the machine; only what is a ratio within the run can fail it. */
-  readonly isRatio: boolean;
+export async function measureFsm({ echo, redis, lmdb }: Servers): Promise<void> {
+  for (const store of [redis, lmdb]) await seed(store.address, MACHINES);
+  // The first seconds of a process are spent on compiling it.
+  for (const server of [echo, redis, lmdb]) await turn(server, SEND, sendEvents(MACHINES));
+  await plainEcho(echo);
+  const onRedis = await unary(echo, redis, 0.4, 0.6);
+  const onLmdb = await unary(echo, lmdb, 0.35, 0.5);
+  await v1beta(echo, redis);
+  for (const store of [redis, lmdb]) await streaming(store);
+  for (const store of [redis, lmdb]) await hotMachine(store);
+  await latency(redis, onRedis);
+  await latency(lmdb, onLmdb);
+  for (const store of [redis, lmdb]) await historyCost(store);
+  if (!isShort) for (const store of [redis, lmdb]) await bytes(store);
 }
-
-const rows: Row[] = [];
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}
-
-function report(row: Row): void {
-  rows.push(row);
-  console.error(`${row.holds ? '  ' : '! '}${row.work}: ${row.figure}`);
-}
-
-const rate = (perSecond: number) => `${Math.round(perSecond).toLocaleString('en')}/s`;
-const percent = (share: number) => `${Math.round(share * 100)} %`;
 
 /** Lays down the configuration and machines `first` to `first + count - 1`. */
 async function seed(address: string, count: number, first = 0): Promise<void> {
@@ -81,50 +57,16 @@ async function seed(address: string, count: number, first = 0): Promise<void> {
   );
 }
 
-/** One turn of full load on SendEvent or its like. */
-async function turn(server: Measurable, path: string, next: () => Buffer, shape = FULL): Promise<Measured> {
-  const load = new Load({ address: server.address, path, next }, shape);
-  try {
-    return await load.full(SECONDS);
-  } finally {
-    load.close();
-  }
-}
-
-interface Compared {
-  readonly perSecond: number;
-  readonly ratio: number;
-}
-
-/** Turns of both, one after the other; the rate of the first and its ratio to the second. */
-async function compare(first: () => Promise<Measured>, second: () => Promise<Measured>): Promise<Compared> {
-  const pairs: [number, number][] = [];
-  for (let i = 0; i < TURNS; i++) pairs.push([(await first()).perSecond, (await second()).perSecond]);
-  return { perSecond: median(pairs.map(([a]) => a)), ratio: median(pairs.map(([a, b]) => a / b)) };
-}
-
 /** SendEvent of each store against the bare echo, with the processor time that each process used. */
-async function unary(
-  echo: Measurable,
-  store: Store,
-  label: string,
-  gate: number,
-  goal: number,
-): Promise<number> {
-  const before = Object.fromEntries(Object.entries(store.pids).map(([name, pid]) => [name, cpuSeconds(pid)]));
-  let calls = 0;
-  const ours = async () => {
-    const measured = await turn(store, SEND, sendEvents(MACHINES));
-    calls += measured.perSecond * SECONDS;
-    return measured;
-  };
-  const { perSecond, ratio } = await compare(ours, () => turn(echo, SEND, sendEvents(MACHINES)));
-  const used = Object.entries(store.pids)
-    .map(([name, pid]) => `${name} ${Math.round(((cpuSeconds(pid) - (before[name] ?? 0)) * 1e6) / calls)}`)
-    .join(', ');
+async function unary(echo: Measurable, store: Store, gate: number, goal: number): Promise<number> {
+  const cpu = new CpuMeter(store);
+  const { perSecond, ratio } = await compare(
+    () => cpu.during(() => turn(store, SEND, sendEvents(MACHINES))),
+    () => turn(echo, SEND, sendEvents(MACHINES)),
+  );
   report({
-    work: `SendEvent on ${label}, of a bare grpc-js echo`,
-    figure: `${percent(ratio)} (${rate(perSecond)}; CPU us an event: ${used})`,
+    work: `SendEvent on ${store.label}, of a bare grpc-js echo`,
+    figure: `${percent(ratio)} (${rate(perSecond)}; ${cpu.text})`,
     gate: percent(gate),
     goal: percent(goal),
     holds: ratio >= gate,
@@ -148,7 +90,7 @@ async function v1beta(echo: Measurable, store: Store): Promise<void> {
   });
 }
 
-async function streaming(store: Store, label: string): Promise<void> {
+async function streaming(store: Store): Promise<void> {
   const stream = async () => {
     const next = eventFrames(MACHINES, FRAME_EVENTS);
     const load = new Load({ address: store.address, path: STREAM, next }, { connections: 2, callers: 1 });
@@ -158,7 +100,7 @@ async function streaming(store: Store, label: string): Promise<void> {
   };
   const { perSecond, ratio } = await compare(stream, () => turn(store, SEND, sendEvents(MACHINES)));
   report({
-    work: `StreamEvents on ${label}, of SendEvent`,
+    work: `StreamEvents on ${store.label}, of SendEvent`,
     figure: `${ratio.toFixed(2)} x (${rate(perSecond)})`,
     gate: '1.5 x',
     goal: '3 x',
@@ -168,7 +110,7 @@ async function streaming(store: Store, label: string): Promise<void> {
 }
 
 /** A machine with 100,000 of history against one with 10, event by event in turns. */
-async function historyCost(store: Store, label: string): Promise<void> {
+async function historyCost(store: Store): Promise<void> {
   const fsm = createClient(FsmService, createGrpcTransport({ baseUrl: `http://${store.address}` }));
   const [long, short] = ['long', 'short'];
   for (const id of [long, short]) await fsm.createFiniteStateMachine({ configurationName: NAME, fsmId: id });
@@ -191,7 +133,7 @@ async function historyCost(store: Store, label: string): Promise<void> {
     }
   const ratio = median(timesMs[long] ?? []) / median(timesMs[short] ?? []);
   report({
-    work: `An event at 100,000 of history, of one at 10, on ${label}`,
+    work: `An event at 100,000 of history, of one at 10, on ${store.label}`,
     figure: `${ratio.toFixed(2)} x`,
     gate: '1.1 x',
     goal: '1.0 x',
@@ -200,13 +142,13 @@ async function historyCost(store: Store, label: string): Promise<void> {
   });
 }
 
-async function hotMachine(store: Store, label: string): Promise<void> {
+async function hotMachine(store: Store): Promise<void> {
   const turns: number[] = [];
   const shape = { connections: 4, callers: 16 };
   for (let i = 0; i < TURNS; i++) turns.push((await turn(store, SEND, sendEvents(1), shape)).perSecond);
   const perSecond = median(turns);
   report({
-    work: `One hot machine, 64 callers, on ${label}`,
+    work: `One hot machine, 64 callers, on ${store.label}`,
     figure: rate(perSecond),
     gate: '3,000/s',
     goal: '8,000/s',
@@ -231,7 +173,7 @@ async function plainEcho(echo: Measurable): Promise<void> {
   });
 }
 
-async function latency(store: Store, label: string, fullPerSecond: number): Promise<void> {
+async function latency(store: Store, fullPerSecond: number): Promise<void> {
   const load = new Load({ address: store.address, path: SEND, next: sendEvents(MACHINES) }, FULL);
   await load.paced(fullPerSecond / 2, 1);
   const turns: Measured[] = [];
@@ -240,7 +182,7 @@ async function latency(store: Store, label: string, fullPerSecond: number): Prom
   const p99Ms = median(turns.map((measured) => measured.p99Ms));
   const p50Ms = median(turns.map((measured) => measured.p50Ms));
   report({
-    work: `p99 at half load on ${label}`,
+    work: `p99 at half load on ${store.label}`,
     figure: `${p99Ms.toFixed(1)} ms (median ${p50Ms.toFixed(1)} ms, ${rate(fullPerSecond / 2)})`,
     gate: '10 ms',
     goal: '5 ms',
@@ -249,7 +191,7 @@ async function latency(store: Store, label: string, fullPerSecond: number): Prom
   });
 }
 
-async function bytes(store: Store, label: string): Promise<void> {
+async function bytes(store: Store): Promise<void> {
   const machines = 20_000;
   const empty = await store.size();
   await seed(store.address, machines, 1_000_000);
@@ -262,7 +204,7 @@ async function bytes(store: Store, label: string): Promise<void> {
   load.close();
   const full = await store.size();
   report({
-    work: `Bytes on ${label}: an idle machine, an event`,
+    work: `Bytes on ${store.label}: an idle machine, an event`,
     figure: `${Math.round((idle - empty) / machines)}, ${Math.round((full - idle) / (perSecond * SECONDS))}`,
     gate: '',
     goal: '',
@@ -270,41 +212,3 @@ async function bytes(store: Store, label: string): Promise<void> {
     isRatio: false,
   });
 }
-
-async function main(): Promise<void> {
-  const [echo, redis, lmdb] = [await startEcho(), await startOnRedis(), await startOnLmdb()];
-  for (const store of [redis, lmdb]) await seed(store.address, MACHINES);
-  // The first seconds of a process are spent on compiling it.
-  for (const server of [echo, redis, lmdb]) await turn(server, SEND, sendEvents(MACHINES));
-  await plainEcho(echo);
-  const onRedis = await unary(echo, redis, 'Redis', 0.4, 0.6);
-  const onLmdb = await unary(echo, lmdb, 'LMDB', 0.35, 0.5);
-  await v1beta(echo, redis);
-  await streaming(redis, 'Redis');
-  await streaming(lmdb, 'LMDB');
-  await hotMachine(redis, 'Redis');
-  await hotMachine(lmdb, 'LMDB');
-  await latency(redis, 'Redis', onRedis);
-  await latency(lmdb, 'LMDB', onLmdb);
-  await historyCost(redis, 'Redis');
-  await historyCost(lmdb, 'LMDB');
-  if (!isShort)
-    for (const [label, store] of Object.entries({ Redis: redis, LMDB: lmdb })) await bytes(store, label);
-  printTable(redis, lmdb);
-}
-
-function printTable(redis: Store, lmdb: Store): void {
-  const [cpu] = cpus();
-  console.log(
-    `\n${cpus().length} x ${cpu?.model}, Node ${process.version}, ${SECONDS} s a turn, ${TURNS} turns`,
-  );
-  console.log(`Redis: ${redis.durability}\nLMDB: ${lmdb.durability}\n`);
-  console.log('| work | figure | gate | goal |\n|---|---|---|---|');
-  for (const { work, figure, gate, goal } of rows) console.log(`| ${work} | ${figure} | ${gate} | ${goal} |`);
-  const failed = rows.filter(({ holds }) => !holds);
-  for (const { work, figure, gate } of failed) console.error(`below its gate of ${gate}: ${work}: ${figure}`);
-  process.exitCode = failed.some(({ isRatio }) => isRatio) ? 1 : 0;
-}
-
-await main();
-process.exit();

@@ -1,6 +1,6 @@
 /**
  * The processes that are measured: a bare grpc-js echo, the product on each store, a Redis. Each is a
- * child that ends with this process, and says what processor time it has used.
+ * child that ends with this process, and says what processor time and memory it has used.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,31 +19,70 @@ export interface Measurable {
   readonly pids: Readonly<Record<string, number>>;
   /** As its banner says. */
   readonly durability: string;
-}
-
-export async function startEcho(): Promise<Measurable> {
-  const child = await Process.start(process.execPath, [ECHO]);
-  const address = await child.outputWith((output) => /127\.0\.0\.1:\d+/.exec(output)?.[0]);
-  return { address, pids: { server: child.pid }, durability: '' };
+  stop(): Promise<void>;
 }
 
 export interface Store extends Measurable {
+  /** As tables call it. */
+  readonly label: string;
   /** What it holds, in bytes. */
   size(): Promise<number>;
+  /** How many connections the server has to its engine, if that is another process. */
+  connections?(): Promise<number>;
 }
 
-export async function startOnLmdb(): Promise<Store> {
+export interface RedisStore extends Store {
+  readonly redis: RedisServer;
+}
+
+/** What a suite measures; started anew for each, so that none is measured beside what another left. */
+export interface Servers {
+  readonly echo: Measurable;
+  readonly redis: RedisStore;
+  readonly lmdb: Store;
+  stop(): Promise<void>;
+}
+
+export async function startServers(): Promise<Servers> {
+  const [echo, redis, lmdb] = [await startEcho(), await startOnRedis(), await startOnLmdb()];
+  const stop = async () => void (await Promise.all([echo, redis, lmdb].map((server) => server.stop())));
+  return { echo, redis, lmdb, stop };
+}
+
+async function startEcho(): Promise<Measurable> {
+  const child = await Process.start(process.execPath, [ECHO]);
+  const address = await child.outputWith((output) => /127\.0\.0\.1:\d+/.exec(output)?.[0]);
+  return {
+    address,
+    pids: { server: child.pid },
+    durability: '',
+    stop: async () => void (await child.kill()),
+  };
+}
+
+async function startOnLmdb(): Promise<Store> {
   const dataDir = join(temporaryDirectory('bench'), 'data');
   const started = await startProduct(['--data', dataDir]);
-  return { ...started, size: async () => statSync(join(dataDir, 'data.mdb')).blocks * 512 };
+  const size = async () => statSync(join(dataDir, 'data.mdb')).blocks * 512;
+  return { ...started, label: 'LMDB', size };
 }
 
-export async function startOnRedis(): Promise<Store> {
+async function startOnRedis(): Promise<RedisStore> {
   const redis = await RedisServer.start();
   const started = await startProduct(['--redis', redis.url, '--data', temporaryDirectory('bench')]);
   const size = async () =>
     Number(/used_memory:(\d+)/.exec(String(await redis.command('INFO', 'memory')))?.[1]);
-  return { ...started, pids: { ...started.pids, redis: redis.pid }, size };
+  // The connection that asks is among them.
+  const connections = async () =>
+    String(await redis.command('CLIENT', 'LIST'))
+      .trim()
+      .split('\n').length - 1;
+  const stop = async () => {
+    await started.stop();
+    await redis.stop();
+  };
+  const pids = { ...started.pids, redis: redis.pid };
+  return { ...started, label: 'Redis', redis, pids, size, connections, stop };
 }
 
 async function startProduct(flags: readonly string[]): Promise<Measurable> {
@@ -52,11 +91,17 @@ async function startProduct(flags: readonly string[]): Promise<Measurable> {
   const banner = await child.outputWith((output) => (output.includes('security ') ? output : undefined));
   const address = /gRPC\s+(127\.0\.0\.1:\d+)/.exec(banner)?.[1] ?? '';
   const durability = /\n\s+fsm\s+.*\n\s+(.*)/.exec(banner)?.[1] ?? '';
-  return { address, pids: { server: child.pid }, durability };
+  return { address, pids: { server: child.pid }, durability, stop: async () => void (await child.kill()) };
 }
 
 /** Processor seconds used so far. */
 export function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** Memory that is its own now: resident, without pages of files. */
+export function memoryBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(/RssAnon:\s+(\d+) kB/.exec(status)?.[1]) * 1_024;
 }

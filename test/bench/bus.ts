@@ -1,0 +1,19 @@
+/** The figures of the event bus, in their order; bus-*.ts have how each is measured. */
+import { BullMq } from './bullmq.js';
+import { latency } from './bus-latency.js';
+import { markCost } from './bus-mark.js';
+import { idleStreams, stalledReaders } from './bus-readers.js';
+import { deliver, writeEvent, writeEvents } from './bus-throughput.js';
+import type { Servers } from './servers.js';
+
+export async function measureBus({ echo, redis, lmdb }: Servers): Promise<void> {
+  const bullMq = new BullMq(redis.redis.port);
+  const stores = [redis, lmdb];
+  for (const store of stores) await writeEvent(echo, store);
+  for (const store of stores) await writeEvents(store, bullMq);
+  for (const store of stores) await deliver(store, bullMq);
+  for (const store of stores) await latency(store);
+  for (const store of stores) await markCost(store);
+  for (const store of stores) await stalledReaders(store);
+  for (const store of stores) await idleStreams(store);
+}

@@ -1,0 +1,75 @@
+/**
+ * Turns of what is compared, one after the other, so that a machine that slows down slows both; a ratio is
+ * the median of the ratios of neighbouring turns.
+ */
+import { Load, type Measured, type Shape } from './load.js';
+import { median, SECONDS, TURNS } from './report.js';
+import { cpuSeconds, type Measurable } from './servers.js';
+
+/** The shape in which a bare echo is fastest here. */
+export const FULL: Shape = { connections: 4, callers: 50 };
+
+/** One turn of full load on a unary rpc. */
+export async function turn(
+  server: Measurable,
+  path: string,
+  next: () => Buffer,
+  shape = FULL,
+): Promise<Measured> {
+  const load = new Load({ address: server.address, path, next }, shape);
+  try {
+    return await load.full(SECONDS);
+  } finally {
+    load.close();
+  }
+}
+
+export interface Compared {
+  readonly perSecond: number;
+  /** What it is compared with. */
+  readonly otherPerSecond: number;
+  readonly ratio: number;
+}
+
+type Rated = Pick<Measured, 'perSecond'>;
+
+/** Turns of both; their rates, and the ratio of the first to the second. */
+export async function compare(first: () => Promise<Rated>, second: () => Promise<Rated>): Promise<Compared> {
+  const pairs: [number, number][] = [];
+  for (let i = 0; i < TURNS; i++) pairs.push([(await first()).perSecond, (await second()).perSecond]);
+  return {
+    perSecond: median(pairs.map(([a]) => a)),
+    otherPerSecond: median(pairs.map(([, b]) => b)),
+    ratio: median(pairs.map(([a, b]) => a / b)),
+  };
+}
+
+/** The processor time that each process of a server uses for a piece of work. */
+export class CpuMeter {
+  readonly #pids: Measurable['pids'];
+  readonly #usedSeconds: Record<string, number> = {};
+  #pieces = 0;
+
+  constructor({ pids }: Measurable) {
+    this.#pids = pids;
+  }
+
+  /** Measures a turn that did as many pieces of work as its rate says, in as long as it took. */
+  async during<T extends Rated>(work: () => Promise<T>): Promise<T> {
+    const before = Object.entries(this.#pids).map(([label, pid]) => [label, pid, cpuSeconds(pid)] as const);
+    const startMs = performance.now();
+    const measured = await work();
+    this.#pieces += (measured.perSecond * (performance.now() - startMs)) / 1_000;
+    for (const [label, pid, seconds] of before)
+      this.#usedSeconds[label] = (this.#usedSeconds[label] ?? 0) + cpuSeconds(pid) - seconds;
+    return measured;
+  }
+
+  /** E.g. `CPU us an event: server 140, redis 37`. */
+  get text(): string {
+    const parts = Object.entries(this.#usedSeconds).map(
+      ([label, seconds]) => `${label} ${Math.round((seconds * 1e6) / this.#pieces)}`,
+    );
+    return `CPU us an event: ${parts.join(', ')}`;
+  }
+}
