@@ -5,6 +5,9 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { LatencyHistogram, type RpcLatency } from './latency-histogram.js';
 
+/** How often the lag of the event loop is sampled; it shows in the lag, as its least value. */
+const LAG_SAMPLING_MS = 100;
+
 /** What is read when somebody scrapes. */
 export interface LoadReadings {
   callsInFlight(): number;
@@ -16,7 +19,8 @@ export class Metrics {
   readonly #latencies = new LatencyHistogram(this.registry);
 
   constructor() {
-    collectDefaultMetrics({ register: this.registry });
+    // The library looks 100 times a second by default, which is most of what an idle process uses (1.2 % of a core).
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: LAG_SAMPLING_MS });
   }
 
   latencyOf(rpc: string): RpcLatency {

@@ -34,23 +34,19 @@ export class Write {
       encodeToken(requestHash),
       String(expectedSeq ?? ''),
       String(this.#streams.knownRevision(number)),
+      events.map(lineOf).join(''),
+      Buffer.concat(events.map(({ body }) => body)),
     ];
-    for (const event of events)
-      args.push(
-        encodeToken(event.dedupeId),
-        encodeToken(event.bodyHash),
-        headerText(event),
-        bytesOf(event.body),
-      );
     const keys = [facts, log, flag, ids, idTimes];
     const reply = await this.#streams.runOn<string>(WRITE, number, keys, args, signal);
     return reply ? answerFrom(reply) : { kind: 'gone' };
   }
 }
 
-/** The same bytes as the driver takes them. */
-function bytesOf(body: Uint8Array): Buffer {
-  return Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+/** What the script is told of an event beside its body. */
+function lineOf(event: NewEvent): string {
+  const { body, dedupeId, bodyHash } = event;
+  return `${[body.byteLength, encodeToken(dedupeId), encodeToken(bodyHash)].join(SEPARATOR)}${SEPARATOR}${headerText(event)}\n`;
 }
 
 function answerFrom([kind, fact = '']: readonly string[]): WriteAnswer {

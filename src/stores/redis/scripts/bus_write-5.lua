@@ -12,7 +12,9 @@
   ARGV[2]  request id or ''   ARGV[3]  hash of the batch
   ARGV[4]  the sequence that must be the last, or ''
   ARGV[5]  the revision of the settings that the caller knows
-  ARGV[6..] for each event 4 values: dedupe id or '', hash, `size!key!type!contentType!form!attributes`, body
+  ARGV[6]  a line for each event: `bytes of the body!dedupe id or ''!hash!size!key!type!contentType!form!attributes`
+  ARGV[7]  the bodies, one behind the other. Two arguments for the whole batch, since each one costs the
+           driver 1.5 us and the server as much: 100 events of four took twice as long
 
   Returns { 'UNKNOWN' | 'GONE' | 'request_id_reused' | 'full' }, { 'dedupe_id_reused', index },
   { 'seq_mismatch', last }, { 'dedupe_full', ms until there is room }, or { 'written', answer }: the answer
@@ -20,14 +22,19 @@
 ]]
 --- include limits
 --- include bus_stream
-local STRIDE = 4
 local kept = call('HMGET', KEYS[1], 'lastMs', 'firstMs', 'maxEvents', 'maxBytes', 'overflow', 'dedupe', 'revision')
 if tonumber(kept[7]) < tonumber(ARGV[5]) then return { 'UNKNOWN' } end
 local createMs = max(now, tonumber(kept[1]))
 local maxEvents, maxBytes, dropsOldest = tonumber(kept[3]), tonumber(kept[4]), kept[5] == 'drop_oldest'
 local dedupeMs, maxAgeMs = tonumber(kept[6]), tonumber(stream[5])
 local request = ARGV[2] ~= '' and 'r' .. ARGV[2]
-local total = (#ARGV - 5) / STRIDE
+
+local ids, hashes, headers, sizes, bodyEnds = {}, {}, {}, {}, { [0] = 0 }
+for length, id, hash, header, size in string.gmatch(ARGV[6], '(%d+)!([^!]*)!([^!]*)!((%d+)![^\n]*)\n') do
+  local i = #ids + 1
+  ids[i], hashes[i], headers[i], sizes[i], bodyEnds[i] = id, hash, header, tonumber(size), bodyEnds[i - 1] + length
+end
+local total = #ids
 
 -- What is remembered of an id: when, hash, answer or sequence. Nothing once its window is over.
 local function recall(text)
@@ -43,8 +50,7 @@ if request then
 end
 
 local dedupeIds = {}
-for i = 1, total do
-  local id = ARGV[2 + i * STRIDE]
+for _, id in ipairs(ids) do
   if id ~= '' then dedupeIds[#dedupeIds + 1] = 'd' .. id end
 end
 local recalled = {}
@@ -54,8 +60,7 @@ end
 
 local fresh, items, inBatch, freshBytes, hasDuplicate = {}, {}, {}, 0, false
 for i = 1, total do
-  local at = 2 + i * STRIDE
-  local id, hash = ARGV[at], ARGV[at + 1]
+  local id, hash = ids[i], hashes[i]
   local knownHash, seq, ms
   if id ~= '' then
     id = 'd' .. id
@@ -70,10 +75,10 @@ for i = 1, total do
     hasDuplicate = true
     items[i] = seq .. ':' .. ms
   else
-    fresh[#fresh + 1] = at
+    fresh[#fresh + 1] = i
     items[i] = last + #fresh
     if id ~= '' then inBatch[id] = { hash = hash, seq = num(items[i]) } end
-    freshBytes = freshBytes + tonumber(match(ARGV[at + 2], '^%d+'))
+    freshBytes = freshBytes + sizes[i]
   end
 end
 if #fresh > 0 and ARGV[4] ~= '' and tonumber(ARGV[4]) ~= last then return { 'seq_mismatch', num(last) } end
@@ -126,7 +131,7 @@ while newFirst < trimEnd do
   if newFirst <= last then
     bytes = bytes - tonumber(match(headerAt(newFirst), '^%d+!(%d+)'))
   else
-    bytes = bytes - tonumber(match(ARGV[fresh[newFirst - last] + 2], '^%d+'))
+    bytes = bytes - sizes[fresh[newFirst - last]]
   end
   newFirst = newFirst + 1
   newFirstMs = newFirst <= last and tonumber(match(headerAt(newFirst), '^%d+')) or createMs
@@ -155,7 +160,8 @@ callMany('HSET', KEYS[4], remembered)
 callMany('ZADD', KEYS[5], times)
 local head = num(createMs) .. '!'
 for i, at in ipairs(fresh) do
-  call('XADD', KEYS[2], num(last + i) .. '-0', 'h', head .. ARGV[at + 2], 'b', ARGV[at + 3])
+  local body = sub(ARGV[7], bodyEnds[at - 1] + 1, bodyEnds[at])
+  call('XADD', KEYS[2], num(last + i) .. '-0', 'h', head .. headers[at], 'b', body)
 end
 if newFirst > first then call('XTRIM', KEYS[2], 'MINID', num(newFirst)) end
 if last < first then newFirstMs = createMs end
