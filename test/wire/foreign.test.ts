@@ -105,6 +105,7 @@ describe.skipIf(!grpcurl)('grpcurl, which knows nothing but the address', () => 
       'grpc.reflection.v1.ServerReflection',
       'grpc.reflection.v1alpha.ServerReflection',
       'statemachine.v1beta.StatemachineService',
+      'switchgear.bus.v1.BusService',
       'switchgear.fsm.v1.FsmService',
     ]);
     const described = (await ask(server.grpcAddress, 'describe', 'switchgear.fsm.v1.Event')).join('\n');
