@@ -75,8 +75,9 @@ export async function idleStreams(store: Store): Promise<void> {
       const request = processRequest({ stream: streams[i % STREAMS] as string });
       return openStream(clients[i % CONNECTIONS] as never, PATH.process, request).resume();
     });
-    await sleep(3_000);
-    const seconds = isShort ? 5 : 10;
+    // What opening them took has settled by then.
+    await sleep(6_000);
+    const seconds = isShort ? 5 : 20;
     const pid = store.pids.server as number;
     const before = cpuSeconds(pid);
     await sleep(seconds * 1_000);
