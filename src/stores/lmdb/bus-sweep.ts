@@ -4,6 +4,7 @@
  * All that is to do can be told from the database, so a restart loses none of it.
  */
 import { MAX_GROUPS, MAX_TRIM_EVENTS } from '../../bus/store.js';
+import { Rounds } from '../rounds.js';
 import type { BusContext } from './bus-context.js';
 import { dropOld, hasOldDead } from './bus-dead.js';
 import { dueLapses, forgetLapsed } from './bus-dedupe.js';
@@ -27,45 +28,30 @@ import {
 import { hasTrimmable, trim, trimmable } from './bus-trim.js';
 import { entriesIn, keysIn } from './environment.js';
 
-/** How long what could go may lie: the pause between looks. */
-const PAUSE_MS = 1_000;
 /** What one step removes of each kind at most; events wait for it no longer than for each other. */
 const STEP = 200;
-/** Streams that are looked at after one pause, a few reads each. */
-const STREAMS_A_LOOK = 100;
+/** Streams that are looked at in one round, a few reads each. */
+const STREAMS_A_ROUND = 100;
 
 export class BusSweeper {
   readonly #context: BusContext;
-  #timer: NodeJS.Timeout | undefined;
-  #closed = false;
+  readonly #rounds = new Rounds(() => this.#round());
   /** The stream looked at last. */
   #last = 0;
 
   constructor(context: BusContext) {
     this.#context = context;
-    this.#schedule();
   }
 
   close(): void {
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#rounds.close();
   }
 
-  #schedule(): void {
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.#look(), PAUSE_MS);
-    this.#timer.unref();
-  }
-
-  async #look(): Promise<void> {
-    try {
-      while (!this.#closed && keysIn(this.#context.db, BUS_SWEEPS, 1).length > 0) await this.#sweep();
-      for (const record of this.#nextStreams())
-        while (!this.#closed && this.#hasWork(record)) if (!(await this.#tend(record.stream.number))) break;
-    } catch {
-      // A full or failing store says so to those who ask something of it; the work stays noted.
-    }
-    this.#schedule();
+  async #round(): Promise<void> {
+    const rounds = this.#rounds;
+    while (!rounds.isClosed && keysIn(this.#context.db, BUS_SWEEPS, 1).length > 0) await this.#sweep();
+    for (const record of this.#nextStreams())
+      while (!rounds.isClosed && this.#hasWork(record)) if (!(await this.#tend(record.stream.number))) break;
   }
 
   #sweep(): Promise<void> {
@@ -85,9 +71,9 @@ export class BusSweeper {
 
   #nextStreams(): StreamRecord[] {
     const range = streamsAfter(this.#last);
-    const entries = entriesIn<StreamTuple>(this.#context.db, range, { limit: STREAMS_A_LOOK });
+    const entries = entriesIn<StreamTuple>(this.#context.db, range, { limit: STREAMS_A_ROUND });
     const records = entries.map(({ key, value }) => decodeStream(streamNumberIn(key), value));
-    this.#last = records.length < STREAMS_A_LOOK ? 0 : (records.at(-1)?.stream.number ?? 0);
+    this.#last = records.length < STREAMS_A_ROUND ? 0 : (records.at(-1)?.stream.number ?? 0);
     return records;
   }
 

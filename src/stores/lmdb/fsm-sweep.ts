@@ -4,45 +4,30 @@
  * it, and a step that fails is simply taken again.
  */
 
+import { Rounds } from '../rounds.js';
 import { keysIn } from './environment.js';
 import type { FsmContext } from './fsm-context.js';
 import { sweepHistory } from './fsm-history.js';
 import { sweepOutcomes } from './fsm-outcomes.js';
 import { expiriesDue, SWEEPS } from './keys.js';
 
-/** How long what could go may lie: the pause between looks, one read each. */
-const PAUSE_MS = 1_000;
 /** What one step removes of each kind at most; events wait for it no longer than for each other. */
 const STEP = 200;
 
 export class FsmSweeper {
   readonly #context: FsmContext;
-  #timer: NodeJS.Timeout | undefined;
-  #closed = false;
+  readonly #rounds = new Rounds(() => this.#round());
 
   constructor(context: FsmContext) {
     this.#context = context;
-    this.#schedule();
   }
 
   close(): void {
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#rounds.close();
   }
 
-  #schedule(): void {
-    if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.#look(), PAUSE_MS);
-    this.#timer.unref();
-  }
-
-  async #look(): Promise<void> {
-    try {
-      while (!this.#closed && this.#hasWork()) await this.step();
-    } catch {
-      // A full or failing store says so to those who ask something of it; the work stays noted.
-    }
-    this.#schedule();
+  async #round(): Promise<void> {
+    while (!this.#rounds.isClosed && this.#hasWork()) await this.step();
   }
 
   #hasWork(): boolean {

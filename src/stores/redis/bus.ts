@@ -19,6 +19,7 @@ import { BusKeys } from './bus-keys.js';
 import { Read } from './bus-read.js';
 import { Settle } from './bus-settle.js';
 import { Streams } from './bus-streams.js';
+import { Sweep } from './bus-sweep.js';
 import { Write } from './bus-write.js';
 import type { Client } from './client.js';
 import type { Wakes } from './wakes.js';
@@ -34,6 +35,7 @@ export class RedisBusStore implements BusStore {
   readonly #claim: Claim;
   readonly #settle: Settle;
   readonly #dead: Dead;
+  readonly #sweep: Sweep;
 
   constructor(client: Client, wakesOf: (channel: string) => Wakes, namespace: string) {
     const keys = new BusKeys(namespace);
@@ -48,6 +50,12 @@ export class RedisBusStore implements BusStore {
     this.#claim = new Claim(streams, keys);
     this.#settle = new Settle(streams, keys);
     this.#dead = new Dead(streams, keys);
+    this.#sweep = new Sweep(streams, keys);
+  }
+
+  /** Ends the work in the background; the engine closes the rest. */
+  close(): void {
+    this.#sweep.close();
   }
 
   createStream(stream: NewStream, signal: AbortSignal) {

@@ -73,6 +73,7 @@ class Engine implements RedisEngine {
   readonly #namespace: string;
   readonly #description: EngineDescription;
   readonly #wakes = new Map<string, Wakes>();
+  readonly #busStores: RedisBusStore[] = [];
 
   constructor(client: Client, nodeOptions: NodeOptions, namespace: string, description: EngineDescription) {
     this.#client = client;
@@ -87,7 +88,9 @@ class Engine implements RedisEngine {
   }
 
   busStore(): BusStore {
-    return new RedisBusStore(this.#client, (channel) => this.#wakesOf(channel), this.#namespace);
+    const store = new RedisBusStore(this.#client, (channel) => this.#wakesOf(channel), this.#namespace);
+    this.#busStores.push(store);
+    return store;
   }
 
   describe(): EngineDescription {
@@ -99,6 +102,7 @@ class Engine implements RedisEngine {
   }
 
   async close(): Promise<void> {
+    for (const store of this.#busStores) store.close();
     for (const wakes of this.#wakes.values()) wakes.close();
     await this.#client.drain(CLOSE_GRACE_MS);
     this.#client.router.close();
