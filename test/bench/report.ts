@@ -17,7 +17,7 @@ export interface Row {
   readonly gate: string;
   readonly goal: string;
   readonly holds: boolean;
-  /** Whether it can fail the run. */
+  /** Whether it can fail the run: it is a ratio or a count within the run. */
   readonly isRatio: boolean;
 }
 
