@@ -23,6 +23,7 @@ import {
   streamFacts,
   write,
 } from '../conformance/bus/subject.js';
+import { SCENES } from '../conformance/bus/wake.js';
 import { engineUrl, randomNamespace } from '../support/backends.js';
 import { RedisServer } from '../support/redis-server.js';
 import { eventually } from '../support/waiting.js';
@@ -77,6 +78,20 @@ describe.skipIf(!engineUrl('redis'))('the bus on a Redis of its own', () => {
     expect(counts[0]).toEqual(counts[1]);
     expect(Math.max(...(counts[0] as number[]))).toBeLessThanOrEqual(24);
   });
+
+  // By the flag and not by being woken: the safety looks would wake a second later all the same.
+  it.for(Object.entries(SCENES))(
+    'takes the flag of those who wait down in the step of %s',
+    async ([_, make]) => {
+      const { number, act } = await make(store);
+      const { flag } = keys.stream(number);
+      expect(await claim(store, number, { consumer: 'idle' })).toEqual([]);
+      expect(await redis.command('EXISTS', flag)).toBe(1);
+      await act(second);
+      expect(await redis.command('EXISTS', flag)).toBe(0);
+      expect(await claim(store, number, { consumer: 'idle' })).toHaveLength(1);
+    },
+  );
 
   it('lets go of what is too old, in streams that nobody writes to', async () => {
     const engine = await openRedis({ url: redis.url, namespace });

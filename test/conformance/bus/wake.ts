@@ -33,7 +33,7 @@ interface Scene {
 }
 
 /** Each sets a stream up so that `GROUP` has nothing to claim for consumer `idle`, until the act. */
-const SCENES = {
+export const SCENES = {
   'a write': async (store: BusStore): Promise<Scene> => {
     const number = await givenGroup(store);
     return { number, act: (other) => write(other, number, newEvents(1)) };
