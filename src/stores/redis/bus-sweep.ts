@@ -10,8 +10,11 @@ import type { Streams } from './bus-streams.js';
 
 const SWEEP = loadBusScript('bus_sweep-5');
 
-/** Streams looked at in one round, which comes once a second: a third of a percent of a core. */
-const STREAMS_A_ROUND = 20;
+/**
+ * Streams looked at in one round, which comes once a second: a tenth of a percent of a core. (With 20 an idle
+ * server came near the one percent that it may take.)
+ */
+const STREAMS_A_ROUND = 5;
 /** Steps on one stream before the others have their turn. */
 const MAX_STEPS = 50;
 const ROUND_TIMEOUT_MS = 5_000;
