@@ -12,6 +12,7 @@ import {
   GROUP,
   givenGroup,
   givenStream,
+  groupFacts,
   keyed,
   markAll,
   never,
@@ -112,6 +113,21 @@ describe.skipIf(!engineUrl('redis'))('the bus on a Redis of its own', () => {
       expect(await streamFacts(store, number)).toMatchObject({ firstSeq: 251, lastSeq: 250, bytes: 0 });
       expect(await seqsWritten(store, number, newEvents(2))).toEqual([251, 252]);
       expect(await streamFacts(store, young)).toMatchObject({ firstSeq: 1, lastSeq: 3 });
+    } finally {
+      await engine.close();
+    }
+  });
+
+  it('lets go of dead letters past their time, in groups that nobody uses', async () => {
+    const number = await givenGroup(store, { settings: { maxAttempts: 1 }, stream: { maxAgeMs: 1_500 } });
+    await write(store, number, newEvents(3));
+    await markAll(store, number, await claim(store, number), 'retry');
+    expect(await groupFacts(store, number)).toMatchObject({ dead: 3, droppedDead: 0 });
+    const engine = await openRedis({ url: redis.url, namespace });
+    try {
+      engine.busStore();
+      await eventually(async () => (await groupFacts(store, number)).dead === 0, 'the letters are gone');
+      expect((await groupFacts(store, number)).droppedDead).toBe(3);
     } finally {
       await engine.close();
     }

@@ -4,6 +4,8 @@
  * one has swept costs the next a look.
  */
 import { Rounds } from '../rounds.js';
+import type { Dead } from './bus-dead.js';
+import type { Groups } from './bus-groups.js';
 import type { BusKeys } from './bus-keys.js';
 import { loadBusScript } from './bus-scripts.js';
 import type { Streams } from './bus-streams.js';
@@ -22,13 +24,17 @@ const ROUND_TIMEOUT_MS = 5_000;
 export class Sweep {
   readonly #streams: Streams;
   readonly #keys: BusKeys;
+  readonly #groups: Groups;
+  readonly #dead: Dead;
   readonly #rounds = new Rounds(() => this.#round());
   /** The name looked at last, in its encoded form; undefined = from the first on. */
   #after: string | undefined;
 
-  constructor(streams: Streams, keys: BusKeys) {
+  constructor(streams: Streams, keys: BusKeys, groups: Groups, dead: Dead) {
     this.#streams = streams;
     this.#keys = keys;
+    this.#groups = groups;
+    this.#dead = dead;
   }
 
   close(): void {
@@ -39,9 +45,21 @@ export class Sweep {
     const signal = AbortSignal.timeout(ROUND_TIMEOUT_MS);
     const page = await this.#streams.list(this.#after, STREAMS_A_ROUND, signal);
     this.#after = page.next;
-    for (const { number } of page.items)
+    for (const { number } of page.items) {
       for (let step = 0; step < MAX_STEPS && !this.#rounds.isClosed; step++)
         if (!(await this.#step(number, signal))) break;
+      await this.#letters(number, signal);
+    }
+  }
+
+  /** Every step on a group drops a bounded number of dead letters past their time: here one that does no more. */
+  async #letters(number: number, signal: AbortSignal): Promise<void> {
+    const listed = await this.#groups.list(number, signal);
+    if (listed.kind === 'gone') return;
+    for (const { name } of listed.groups) {
+      if (this.#rounds.isClosed) return;
+      await this.#dead.step('purge', number, name, { kind: 'some', seqs: [] }, signal);
+    }
   }
 
   /** False = there is nothing more to let go. */

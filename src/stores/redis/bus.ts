@@ -50,7 +50,7 @@ export class RedisBusStore implements BusStore {
     this.#claim = new Claim(streams, keys);
     this.#settle = new Settle(streams, keys);
     this.#dead = new Dead(streams, keys);
-    this.#sweep = new Sweep(streams, keys);
+    this.#sweep = new Sweep(streams, keys, this.#groups, this.#dead);
   }
 
   /** Ends the work in the background; the engine closes the rest. */
