@@ -41,12 +41,8 @@ import type {
   StreamSettings,
 } from './event.js';
 
-/** Events that one write takes. */
-export const MAX_WRITE_EVENTS = 1_000;
 /** Events that one claim hands out. */
 export const MAX_CLAIM_EVENTS = 1_000;
-/** Marks, or lease extensions, that one step takes. */
-export const MAX_SETTLE_EVENTS = 1_000;
 /** Stream entries that one claim or one filtered page looks at. */
 export const MAX_LOOK_EVENTS = 256;
 /** Expiries that one step handles; the others read as RETRY until their turn. */

@@ -51,10 +51,6 @@ export function streamNameKey(name: string): Buffer {
   return end();
 }
 
-export function streamNameIn(key: Buffer): string {
-  return key.toString('utf8', 1);
-}
-
 export function streamKey(number: number): Buffer {
   begin(TAG.stream);
   number4(number);
