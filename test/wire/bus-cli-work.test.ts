@@ -149,7 +149,7 @@ describe.each(STORES)('on $name', ({ isMissing, start }) => {
     it('writes what a pipe brings as it comes, and ends when its reader or an interrupt ends it', async () => {
       await given('live', 0);
       const shell = (line: string) =>
-        promisify(execFile)('bash', ['-c', line], {
+        promisify(execFile)('sh', ['-c', line], {
           env: { ...process.env, SWITCHGEAR_ADDRESS: address, SG: `${process.execPath} ${MAIN}` },
         });
       const { stdout } = await shell(
