@@ -119,15 +119,15 @@ describe.skipIf(!engineUrl('redis'))('the bus on a Redis of its own', () => {
   });
 
   it('lets go of dead letters past their time, in groups that nobody uses', async () => {
-    const number = await givenGroup(store, { settings: { maxAttempts: 1 }, stream: { maxAgeMs: 1_500 } });
-    await write(store, number, newEvents(3));
-    await markAll(store, number, await claim(store, number), 'retry');
-    expect(await groupFacts(store, number)).toMatchObject({ dead: 3, droppedDead: 0 });
-    const engine = await openRedis({ url: redis.url, namespace });
+    const engine = await openRedis({ url: redis.url, namespace: randomNamespace() });
     try {
-      engine.busStore();
-      await eventually(async () => (await groupFacts(store, number)).dead === 0, 'the letters are gone');
-      expect((await groupFacts(store, number)).droppedDead).toBe(3);
+      const swept = engine.busStore();
+      const number = await givenGroup(swept, { settings: { maxAttempts: 1 }, stream: { maxAgeMs: 1_500 } });
+      await write(swept, number, newEvents(3));
+      await markAll(swept, number, await claim(swept, number), 'retry');
+      expect(await groupFacts(swept, number)).toMatchObject({ dead: 3, droppedDead: 0 });
+      await eventually(async () => (await groupFacts(swept, number)).dead === 0, 'the letters are gone');
+      expect((await groupFacts(swept, number)).droppedDead).toBe(3);
     } finally {
       await engine.close();
     }

@@ -29,6 +29,7 @@ export class Sweep {
   readonly #rounds = new Rounds(() => this.#round());
   /** The name looked at last, in its encoded form; undefined = from the first on. */
   #after: string | undefined;
+  #count = 0;
 
   constructor(streams: Streams, keys: BusKeys, groups: Groups, dead: Dead) {
     this.#streams = streams;
@@ -45,10 +46,12 @@ export class Sweep {
     const signal = AbortSignal.timeout(ROUND_TIMEOUT_MS);
     const page = await this.#streams.list(this.#after, STREAMS_A_ROUND, signal);
     this.#after = page.next;
-    for (const { number } of page.items) {
+    // Letters have their turn with one stream of a round: they cost a look at every group.
+    const turn = this.#count++ % STREAMS_A_ROUND;
+    for (const [i, { number }] of page.items.entries()) {
       for (let step = 0; step < MAX_STEPS && !this.#rounds.isClosed; step++)
         if (!(await this.#step(number, signal))) break;
-      await this.#letters(number, signal);
+      if (i === turn) await this.#letters(number, signal);
     }
   }
 
