@@ -1,7 +1,7 @@
 /** The parts of the Redis adapter that need no Redis: locations, tokens, slots, cursors, bounds. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BoundedMap } from '../../src/stores/bounded-map.js';
+import { BoundedMap } from '../../src/bounded-map.js';
 import { cursorFrom, positionsFrom } from '../../src/stores/redis/fsm-cursor.js';
 import { eventText, transitionFrom } from '../../src/stores/redis/fsm-records.js';
 import { FsmKeys } from '../../src/stores/redis/keys.js';

@@ -3,9 +3,9 @@
  * configurations. Two memories, because they answer different questions: readers remember only what is
  * committed; jobs remember what their transaction sees, and forget it all when a commit fails.
  */
+import { BoundedMap } from '../../bounded-map.js';
 import type { Clock } from '../../clock.js';
 import type { Configuration } from '../../fsm/configuration.js';
-import { BoundedMap } from '../bounded-map.js';
 import type { Batch } from './batch.js';
 import type { Database } from './environment.js';
 import { FeedBell } from './fsm-bell.js';

@@ -4,10 +4,10 @@
  * second old.
  */
 
+import { BoundedMap } from '../../bounded-map.js';
 import { Fault } from '../../fault.js';
 import { type Configuration, type ConfigurationContent, contentHash } from '../../fsm/configuration.js';
 import type { Page } from '../../fsm/store.js';
-import { BoundedMap } from '../bounded-map.js';
 import type { Client } from './client.js';
 import type { FsmKeys } from './keys.js';
 import { loadScript } from './scripts.js';

@@ -5,8 +5,8 @@
  * waits for one look. So what a change sets holds everywhere within a second, and an idle process asks
  * nothing.
  */
+import { BoundedMap } from '../../bounded-map.js';
 import type { Retention } from '../../fsm/store.js';
-import { BoundedMap } from '../bounded-map.js';
 import { unlessAborted } from './abort.js';
 import type { Client } from './client.js';
 import { unavailable } from './errors.js';

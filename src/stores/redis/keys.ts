@@ -24,7 +24,7 @@
  * and a page of them is one MGET. Versions in a history are implied: its last entry has the machine's.
  */
 import { crc32 } from 'node:zlib';
-import { BoundedMap } from '../bounded-map.js';
+import { BoundedMap } from '../../bounded-map.js';
 import { slotOf } from './slot.js';
 import { encodeToken } from './tokens.js';
 

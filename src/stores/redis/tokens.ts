@@ -3,7 +3,7 @@
  * no hash tag brace and no pattern character, whatever text it stands for. Scripts see tokens only,
  * and join and split them without knowing what they mean.
  */
-import { BoundedMap } from '../bounded-map.js';
+import { BoundedMap } from '../../bounded-map.js';
 
 /** Between the tokens of a record, an index entry, an outcome, a history entry or a change. */
 export const SEPARATOR = '!';
