@@ -2,7 +2,7 @@
 import type { DeliveryGroup, LogView } from './delivery-group.js';
 import type { Row } from './delivery-row.js';
 import type { EventStatus, Group } from './event.js';
-import { type GroupFacts, MAX_WAITING } from './store.js';
+import { type GroupFacts, type HeldKey, MAX_WAITING } from './store.js';
 
 export function statusOf(group: DeliveryGroup, seq: number, nowMs: number): EventStatus {
   const row = group.rows.get(seq);
@@ -65,6 +65,7 @@ export function factsOf(group: DeliveryGroup, facts: Group, log: LogView, nowMs:
     droppedDead: head.droppedDead,
     oldestUnprocessedTimeMs: hasFilter ? undefined : oldestTimeMs(group, log, cursor, expired),
     blockedByKey: blockedBy(group, log),
+    heldKey: heldKeyOf(group),
   };
 }
 
@@ -108,6 +109,15 @@ function blockedBy(group: DeliveryGroup, log: LogView): string | undefined {
   if (group.inState.waiting.size < MAX_WAITING) return undefined;
   const key = log.event(nextUntouched(group, Math.max(group.head.cursor, log.firstSeq)))?.orderingKey;
   return key !== undefined && key !== '' && group.lines.isBusy(key) ? key : undefined;
+}
+
+/** What the oldest of those waiting waits for: of all keys, the one that has held others back the longest. */
+function heldKeyOf({ inState, rows, lines }: DeliveryGroup): HeldKey | undefined {
+  const firstWaitingSeq = inState.waiting.first;
+  if (firstWaitingSeq === undefined) return undefined;
+  const { key } = rows.get(firstWaitingSeq) as Row;
+  const { seq, attempts } = lines.holderOf(key) as Row;
+  return { key, seq, attempts, firstWaitingSeq };
 }
 
 function least(a: number | undefined, b: number | undefined): number | undefined {

@@ -78,6 +78,7 @@ export class DeliveryGroup {
 
   countTrimmed(count: number): void {
     this.head.trimmedUnprocessed += count;
+    this.changes.trimmed += count;
     this.changes.head = true;
   }
 
@@ -227,13 +228,16 @@ export class DeliveryGroup {
   }
 
   /** Rows and what goes with them are gone; dead letters stay. */
-  reset(cursor: number): void {
+  reset(cursor: number, log: LogView): void {
+    this.catchUp(log);
+    const { trimmed } = this.changes;
     for (const seqs of Object.values(this.inState)) seqs.clear();
     for (const each of [this.rows, this.deadlines, this.due, this.lines, this.leases, this.consumers])
       each.clear();
     this.exceptions.clear();
     this.blockedByKey = undefined;
     this.changes.reset();
+    this.changes.trimmed = trimmed;
     this.changes.wakes = true;
     this.moveCursor(cursor);
   }

@@ -51,7 +51,8 @@
  * A KEY COMES FREE when its busy row goes (processed, dead, trimmed): the first of its line becomes `ready`,
  * due now, attempts kept, and the key is busy with it. A row that goes from leased to retry or ready keeps
  * its key busy.
- * SEEK. Rows (not dead letters), lines, busy keys, exceptions and consumers' credit go; generation + 1.
+ * SEEK. A cursor below the first sequence kept is counted as in a claim. Rows (not dead letters), lines, busy
+ * keys, exceptions and consumers' credit go; generation + 1.
  * REPLAY of a dead letter: row `ready`, due now, attempts 0, or the front of its key's line if that is busy.
  */
 export { type Claimed, type ClaimOutcome, claim, idleClaim } from './delivery-claim.js';

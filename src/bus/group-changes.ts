@@ -6,6 +6,8 @@ import type { Death } from './delivery-row.js';
 
 export class GroupChanges {
   head = false;
+  /** By how much the head's count of events trimmed unprocessed has grown. */
+  trimmed = 0;
   readonly rows = new Set<number>();
   readonly exceptions = new Set<number>();
   readonly consumers = new Set<string>();
@@ -31,6 +33,7 @@ export class GroupChanges {
 
   reset(): void {
     this.head = false;
+    this.trimmed = 0;
     for (const each of [this.rows, this.exceptions, this.consumers, this.died, this.forgotten, this.copies])
       each.clear();
     this.wakes = false;

@@ -110,8 +110,11 @@ export function deadLetterMessage(
   };
 }
 
-export function groupInfoMessage(facts: GroupFacts): MessageInitShape<typeof GroupInfoSchema> {
-  const { unprocessed, oldestUnprocessedTimeMs: oldest } = facts;
+export function groupInfoMessage(
+  facts: GroupFacts,
+  { number }: Pick<Stream, 'number'>,
+): MessageInitShape<typeof GroupInfoSchema> {
+  const { unprocessed, oldestUnprocessedTimeMs: oldest, heldKey: held } = facts;
   return {
     group: groupMessage(facts.group),
     cursor: BigInt(facts.cursor),
@@ -125,5 +128,13 @@ export function groupInfoMessage(facts: GroupFacts): MessageInitShape<typeof Gro
     droppedDead: BigInt(facts.droppedDead),
     ...(oldest !== undefined && { oldestUnprocessedTime: timestampFromMs(oldest) }),
     blockedByKey: facts.blockedByKey ?? '',
+    ...(held && {
+      heldKey: {
+        orderingKey: held.key,
+        eventId: eventId({ number, seq: held.seq }),
+        attempts: held.attempts,
+        firstWaitingSeq: BigInt(held.firstWaitingSeq),
+      },
+    }),
   };
 }

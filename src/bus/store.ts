@@ -187,6 +187,16 @@ export interface Settlement {
 /** `not_found` = never written; `expired` = trimmed and not in flight; `full` = MAX_EXCEPTIONS reached. */
 export type SettleAnswer = 'ok' | 'stale' | 'not_found' | 'expired' | 'full';
 
+/** A key that is busy, and has others wait. */
+export interface HeldKey {
+  readonly key: string;
+  /** The event that it is busy with, and how often that was handed out. */
+  readonly seq: number;
+  readonly attempts: number;
+  /** The first of those that wait for it. */
+  readonly firstWaitingSeq: number;
+}
+
 /** How a group stands; computed at read, never by a scan. */
 export interface GroupFacts {
   readonly group: Group;
@@ -207,6 +217,8 @@ export interface GroupFacts {
   readonly oldestUnprocessedTimeMs: number | undefined;
   /** The key whose waiting line is in the way: MAX_WAITING is reached. */
   readonly blockedByKey: string | undefined;
+  /** The key that the least sequence of those waiting waits for; undefined = none waits. */
+  readonly heldKey: HeldKey | undefined;
 }
 
 export interface StreamFacts {
@@ -236,6 +248,18 @@ export interface DeadStep {
   /** To go on with; undefined = done. */
   readonly next: string | undefined;
 }
+
+/** What a store tells of beside its answers, for metrics. */
+export interface BusStoreObserver {
+  /**
+   * Events that retention took before a group had processed them, each once for each group: when the group
+   * comes to where they were (a claim, a mark, a seek), in the process that was asked. A reply that is lost
+   * is told to nobody; GetStreamFacts has the whole count.
+   */
+  onTrimmedUnprocessed(count: number): void;
+}
+
+export const NO_OBSERVER: BusStoreObserver = { onTrimmedUnprocessed() {} };
 
 export interface BusStore {
   /** Creates a stream, or answers `replayed` for the same non-empty request id and hash, else `exists`. */
@@ -359,8 +383,8 @@ export interface BusStore {
   ): Promise<{ readonly kind: 'groups'; readonly groups: readonly Group[] } | Gone>;
 
   /**
-   * Moves the cursor and in O(1) drops leases, retries, waiting rows and exceptions; dead letters stay. The
-   * generation rises. A seq below what is kept, or above last + 1, is out of range; `beginning` and an
+   * Moves the cursor and in O(1) drops leases, retries, waiting rows and exceptions; dead letters stay. What
+   * retention took from the cursor on is counted first. The generation rises. A seq below what is kept, or above last + 1, is out of range; `beginning` and an
    * earlier time are the first kept, a time after the last event is the end. Wakes.
    */
   seekGroup(

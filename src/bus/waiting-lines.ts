@@ -29,6 +29,11 @@ export class WaitingLines {
     return this.#lines.has(key);
   }
 
+  /** The row that the key is busy with. */
+  holderOf(key: string): Row | undefined {
+    return this.#lines.get(key)?.holder;
+  }
+
   /** The key, which is free, is busy with the row. */
   hold(row: Row): void {
     this.#lines.set(row.key, { holder: row, front: [], back: [], head: 0, waiting: 0 });

@@ -103,7 +103,15 @@ function groupLine(info: GroupInfo): string {
   ];
   const parts = counts.flatMap(([word, count]) => (count === undefined ? [] : [`${grouped(count)} ${word}`]));
   const blocked = info.blockedByKey === '' ? [] : [`stands still for the key ${info.blockedByKey}`];
-  return `${info.group?.name}: lag ${grouped(info.lag)}, ${[...parts, ...blocked].join(', ')}`;
+  const text = [...parts, ...blocked, ...heldText(info)].join(', ');
+  return `${info.group?.name}: lag ${grouped(info.lag)}, ${text}`;
+}
+
+/** Which event holds the key that others wait for, and so is the one to look at. */
+function heldText({ heldKey: held }: GroupInfo): string[] {
+  if (!held) return [];
+  const times = held.attempts === 1 ? '1 attempt' : `${grouped(held.attempts)} attempts`;
+  return [`key ${held.orderingKey} held by ${held.eventId} after ${times}`];
 }
 
 /** A group as it stood when a watch looked. */

@@ -2,18 +2,20 @@
 import { Counter, Gauge } from 'prom-client';
 import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { type BusObserver, busService } from '../bus/service.js';
+import type { BusStoreObserver } from '../bus/store.js';
 import { bind } from '../call.js';
 import type { Place } from './compose.js';
 import type { Metrics } from './metrics.js';
 
 export const placeBus: Place = ({ itemStatus, metrics }, engine) => {
-  const store = engine.busStore();
+  const observer = counters(metrics);
+  const store = engine.busStore(observer);
   const description = engine.describe();
   const handlers = busService({
     store,
     statusOf: itemStatus('switchgear.bus'),
     durability: description.durability,
-    observer: counters(metrics),
+    observer,
   });
   return {
     name: 'bus',
@@ -24,7 +26,7 @@ export const placeBus: Place = ({ itemStatus, metrics }, engine) => {
   };
 };
 
-function counters({ registry }: Metrics): BusObserver {
+function counters({ registry }: Metrics): BusObserver & BusStoreObserver {
   const registers = [registry];
   const written = new Counter({
     name: 'switchgear_bus_events_written_total',
@@ -42,6 +44,11 @@ function counters({ registry }: Metrics): BusObserver {
     labelNames: ['result'],
     registers,
   });
+  const trimmed = new Counter({
+    name: 'switchgear_bus_events_trimmed_unprocessed_total',
+    help: 'Events that retention took before a group had processed them, counted when the group comes there.',
+    registers,
+  });
   const streams = new Gauge({
     name: 'switchgear_bus_process_streams_open',
     help: 'Streams under way that hand out events.',
@@ -52,5 +59,6 @@ function counters({ registry }: Metrics): BusObserver {
     onHandedOut: (count) => handedOut.inc(count),
     onMark: (result) => marks.inc({ result }),
     onStream: (change) => streams.inc(change),
+    onTrimmedUnprocessed: (count) => trimmed.inc(count),
   };
 }

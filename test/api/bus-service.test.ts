@@ -147,6 +147,31 @@ describe('streams', () => {
     expect(filtered?.unprocessed).toBeUndefined();
     expect(plain).toMatchObject({ group: { name: 'default' }, unprocessed: 2n, leased: 1n });
     expect(event?.seq).toBe(1n);
+    expect(plain?.heldKey).toBeUndefined();
+  });
+
+  it('name the event that a group fails on for ever, and its key', async () => {
+    const { stream, number } = await newStream();
+    const events = ['poison', 'poison', 'fine'].map((orderingKey) => ({ orderingKey }));
+    await server.bus.writeEvents({ stream, events });
+    const fails = { eventId: `${number}-1`, status: EventStatus.RETRY, retryDelay: { nanos: 0 } };
+    for (let attempts = 1; attempts <= 3; attempts++) {
+      for await (const frame of server.bus.processEvents({ stream }))
+        for (const { event, leaseToken } of frame.events)
+          await server.bus.markEvent(
+            event?.seq === 1n
+              ? { ...fails, leaseToken }
+              : { eventId: event?.eventId, leaseToken, status: EventStatus.PROCESSED },
+          );
+      const [group] = (await server.bus.getStreamInfo({ stream })).groups;
+      expect(group).toMatchObject({ waiting: 1n, leased: 0n, blockedByKey: '' });
+      expect(group?.heldKey).toMatchObject({
+        orderingKey: 'poison',
+        eventId: `${number}-1`,
+        attempts,
+        firstWaitingSeq: 2n,
+      });
+    }
   });
 });
 

@@ -5,7 +5,6 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { afterAll, beforeAll } from 'vitest';
 import type { ConfigurationContent, Transition } from '../../src/fsm/configuration.js';
 import type { AppliedTransition } from '../../src/fsm/machine.js';
 import { type Answer, bodyHash, type Command, type Machine, type Outcome } from '../../src/fsm/machine.js';
@@ -16,17 +15,12 @@ import type {
   MachineFilter,
   NewMachine,
 } from '../../src/fsm/store.js';
-import type { FakeClock } from '../support/fake-clock.js';
+import { never, type Opened, type OpenedProfile, useOpened } from './opened.js';
+
+export { handles, never } from './opened.js';
 
 /** A store opened for a theme. */
-export interface Subject {
-  readonly store: FsmStore;
-  /** Another handle on the same data, as another process would hold it. */
-  readonly second?: FsmStore;
-  /** The store's clock, where it reads one. */
-  readonly clock?: FakeClock;
-  close(): Promise<void>;
-}
+export type Subject = Opened<FsmStore>;
 
 /** What a law needs the store to be opened with; everything else is the adapter's default. */
 export interface OpenOptions {
@@ -45,14 +39,8 @@ export interface Damage {
 }
 
 /** How a backend differs, and the hooks for what the port cannot say. */
-export interface FsmStoreProfile {
+export interface FsmStoreProfile extends OpenedProfile {
   readonly shards: number;
-  /** Whether several processes share the data; then every subject has a `second` handle. */
-  readonly sharedByProcesses: boolean;
-  /** `fake`: time is the subject's clock. `engine`: time is the engine's own, and really passes. */
-  readonly clock: 'fake' | 'engine';
-  /** Why each of the above is as it is. */
-  readonly reasons: readonly string[];
   /** Does to the state index, behind the store's back, what a bug would do. */
   damage(subject: Subject, damage: Damage): Promise<void>;
   /** Makes the changes of `name` so far fall out of the feed, as if they were too old. */
@@ -64,40 +52,8 @@ export type Laws = (open: OpenSubject, profile: FsmStoreProfile) => void;
 
 /** Opens one subject for all tests of the enclosing `describe`; each test makes names of its own. */
 export function useSubject(open: OpenSubject, options?: OpenOptions): Subject {
-  let opened: Subject | undefined;
-  const current = (): Subject => {
-    if (!opened) throw new Error('the subject is open only while tests run');
-    return opened;
-  };
-  beforeAll(async () => {
-    opened = await open(options);
-  });
-  afterAll(async () => {
-    await opened?.close();
-  });
-  return {
-    get store() {
-      return current().store;
-    },
-    get second() {
-      return current().second as FsmStore;
-    },
-    get clock() {
-      return current().clock as FakeClock;
-    },
-    close: () => current().close(),
-  };
+  return useOpened(() => open(options));
 }
-
-/** The store's handles: two where processes share it, so that storms come from both. */
-export function handles(subject: Subject, profile: FsmStoreProfile): FsmStore[] {
-  if (!profile.sharedByProcesses) return [subject.store];
-  if (!subject.second) throw new Error('the profile says shared by processes, and there is no second handle');
-  return [subject.store, subject.second];
-}
-
-/** For calls that nobody cancels. */
-export const never: AbortSignal = new AbortController().signal;
 
 /** A door: closed <-> open, closed <-> locked, and a knock that leaves it closed. */
 export const DOOR = {

@@ -260,7 +260,7 @@ describe.skipIf(!engineUrl('redis'))('a reply of Redis that is lost after execut
     const stream = await givenStream('sought');
     await givenLeased(stream, 3);
     const to = { position: { case: 'seq' as const, value: 2n } };
-    const { cursor } = await lostThenRepeated('bus_group_seek-14', () =>
+    const { cursor } = await lostThenRepeated('bus_group_seek-17', () =>
       bus.seekGroup({ stream, group: GROUP, to }),
     );
     expect(cursor).toBe(2n);

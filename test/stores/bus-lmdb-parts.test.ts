@@ -37,6 +37,7 @@ import {
   seqsOf,
   statuses,
   streamFacts,
+  Told,
   write,
 } from '../conformance/bus/subject.js';
 import { FakeClock } from '../support/fake-clock.js';
@@ -49,6 +50,7 @@ const EVERYTHING_OF_STREAMS: Range = rangeOf(Buffer.from([0x58]));
 /** A store whose database can be looked into, closed and opened again, and made to fail. */
 class Bench {
   readonly clock: FakeClock;
+  readonly told = new Told();
   readonly #dataDir = temporaryDirectory('bus-lmdb-parts');
   #opened: { db: Database; writer: Writer; store: LmdbBusStore };
   /** The next commit fails, and nothing of it is kept. */
@@ -75,7 +77,8 @@ class Bench {
     const breakable = this.#breakable(db);
     const space = new Space(db, { ...options, clock: this.clock });
     const writer = new Writer(breakable, { clock: this.clock, isOwner: () => true, space });
-    return { db, writer, store: new LmdbBusStore({ db: breakable, writer, clock: this.clock }) };
+    const store = new LmdbBusStore({ db: breakable, writer, clock: this.clock, observer: this.told });
+    return { db, writer, store };
   }
 
   #breakable(db: Database): Database {
@@ -207,6 +210,17 @@ describe('an embedded bus whose commit fails', () => {
     stop();
     expect((await streamFacts(bench.store, number)).lastSeq).toBe(1);
     expect((await write(bench.store, number, [newEvent()]))[0]?.seq).toBe(2);
+  });
+
+  it('has told nothing of what it would have counted', async () => {
+    const number = await givenGroup(bench.store, { stream: { maxEvents: 2, overflow: 'drop_oldest' } });
+    await write(bench.store, number, newEvents(2));
+    await write(bench.store, number, newEvents(2));
+    bench.failsNext = true;
+    await expect(claim(bench.store, number)).rejects.toMatchObject({ reason: 'STORE_FULL' });
+    expect(bench.told.trimmedUnprocessed).toBe(0);
+    expect(await seqsClaimed(bench.store, number)).toEqual([3, 4]);
+    expect(bench.told.trimmedUnprocessed).toBe(2);
   });
 
   it('has no group or stream that was made in it', async () => {

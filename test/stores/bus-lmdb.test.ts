@@ -2,7 +2,7 @@
 import type { LmdbBusStore } from '../../src/stores/lmdb/bus.js';
 import { openLmdb } from '../../src/stores/lmdb/open.js';
 import { describeBusStore } from '../conformance/bus/bus-store.js';
-import type { BusStoreProfile, BusSubject } from '../conformance/bus/subject.js';
+import { type BusStoreProfile, type BusSubject, Told } from '../conformance/bus/subject.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { removeDirectory, temporaryDirectory } from '../support/processes.js';
 
@@ -16,10 +16,11 @@ async function open(): Promise<BusSubject> {
     await engine.close();
     removeDirectory(dataDir);
   };
-  const store = engine.busStore() as LmdbBusStore;
+  const told = new Told();
+  const store = engine.busStore(told) as LmdbBusStore;
   // Laws say what a write lets go of; the sweep in the background would be faster now and then.
   store.close();
-  return { store, clock, close };
+  return { store, clock, told: [told], close };
 }
 
 const profile: BusStoreProfile = {

@@ -2,13 +2,14 @@
 
 import { describeBusStore } from '../conformance/bus/bus-store.js';
 import { ModelBusStore } from '../conformance/bus/model-store.js';
-import type { BusSubject } from '../conformance/bus/subject.js';
+import { type BusSubject, Told } from '../conformance/bus/subject.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 async function open(): Promise<BusSubject> {
   const clock = new FakeClock();
-  const store = new ModelBusStore(clock);
-  return { store, second: store, clock, close: async () => {} };
+  const told = new Told();
+  const store = new ModelBusStore(clock, told);
+  return { store, second: store, clock, told: [told], close: async () => {} };
 }
 
 describeBusStore('plain maps', open, {

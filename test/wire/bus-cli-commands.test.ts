@@ -21,6 +21,13 @@ interface Example {
 
 const TIME = '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d';
 
+const HELD_BY_FIRST = {
+  orderingKey: 'order 7',
+  eventId: expect.stringMatching(/-1$/),
+  attempts: 2,
+  firstWaitingSeq: '2',
+};
+
 /** Each runs three times, once a format: so those that change something are safe to repeat. */
 const EXAMPLES: readonly Example[] = [
   {
@@ -78,6 +85,11 @@ const EXAMPLES: readonly Example[] = [
     table:
       /\nevents +1 to 4, [\d,]+ bytes\ndurability +\S[\s\S]*\n +g: lag 1, 0 unprocessed, 0 leased, 0 retrying, 0 waiting, 2 dead\n/,
     json: { lastSeq: '4', groups: expect.arrayContaining([expect.objectContaining({ dead: '2' })]) },
+  },
+  {
+    args: ['get', 'poisoned'],
+    table: /\ngroups +default: lag 0, .* 1 waiting, 0 dead, key order 7 held by \d+-1 after 2 attempts\n/,
+    json: { groups: [expect.objectContaining({ heldKey: HELD_BY_FIRST })] },
   },
   {
     args: ['info', 'orders'],
@@ -212,6 +224,12 @@ describe.each(STORES)('on $name', ({ isMissing, start }) => {
         event: { type: 'paid', orderingKey: 'k', attributes: { a: 'b=c' }, body: { x: 1 }, dedupeId: 'd' },
       });
       await bus.markEvent({ eventId: first!.eventId.replace(/-1$/, '-4'), status: 'processed', group: 'g' });
+      await bus.createStream({ name: 'poisoned' });
+      const poison = { orderingKey: 'order 7', body: {} };
+      await bus.writeEvents({ stream: 'poisoned', events: [poison, poison] });
+      for (const retryDelayMs of [0, 600_000])
+        for await (const { event, leaseToken } of bus.processEvents({ stream: 'poisoned' }))
+          await bus.markEvent({ eventId: event!.eventId, leaseToken, status: 'retry', retryDelayMs });
     });
     afterAll(() => server?.dispose());
 

@@ -5,7 +5,7 @@
  */
 import type { DeliveryGroup, LogView } from '../../bus/delivery.js';
 import { DEFAULT_GROUP, DEFAULT_GROUP_OF_STREAM, type Group } from '../../bus/event.js';
-import type { Gone, GroupNotFound } from '../../bus/store.js';
+import { type BusStoreObserver, type Gone, type GroupNotFound, NO_OBSERVER } from '../../bus/store.js';
 import type { Clock } from '../../clock.js';
 import type { Batch } from './batch.js';
 import { BusBell } from './bus-bell.js';
@@ -42,6 +42,7 @@ export interface BusContextOptions {
   readonly db: Database;
   readonly writer: Writer;
   readonly clock: Clock;
+  readonly observer?: BusStoreObserver | undefined;
 }
 
 /** One verb on one stream, within a transaction. */
@@ -64,11 +65,13 @@ export class BusContext {
   readonly writer: Writer;
   readonly clock: Clock;
   readonly bell = new BusBell();
+  readonly #observer: BusStoreObserver;
   readonly #streams = new Map<number, LoadedStream>();
   #uses = 0;
   #hasLoaded = false;
 
-  constructor({ db, writer, clock }: BusContextOptions) {
+  constructor({ db, writer, clock, observer = NO_OBSERVER }: BusContextOptions) {
+    this.#observer = observer;
     this.db = db;
     this.writer = writer;
     this.clock = clock;
@@ -167,7 +170,8 @@ export class BusContext {
     return { loaded, delivery: loaded.delivery, log: loaded };
   }
 
-  committed({ wakes }: BusLedger): void {
+  committed({ wakes, trimmedUnprocessed }: BusLedger): void {
+    if (trimmedUnprocessed > 0) this.#observer.onTrimmedUnprocessed(trimmedUnprocessed);
     if (this.#hasLoaded) this.#makeRoom();
     this.bell.ring(wakes);
   }

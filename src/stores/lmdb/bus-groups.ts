@@ -85,7 +85,7 @@ export class BusGroups {
       job.ledger.sweep(droppedBySeek(loaded.place));
       const { group } = loaded.record;
       put(job, loaded, { ...group, generation: group.generation + 1 });
-      delivery.reset(cursor);
+      delivery.reset(cursor, loaded);
       return { kind: 'sought', group: loaded.record.group, cursor };
     });
   }

@@ -29,6 +29,7 @@ export function journal(batch: Batch, ledger: BusLedger, { place, delivery }: Lo
     putRows(batch, place, delivery);
     putDead(batch, place, delivery);
     if (changes.head) ledger.putLate(headKey(place), encodeHead(delivery.head));
+    ledger.trimmedUnprocessed += changes.trimmed;
   }
   const { wakes } = changes;
   changes.reset();

@@ -18,6 +18,8 @@ export class BusLedger implements BatchPart {
   /** Streams that jobs of the batch have worked on. */
   readonly touched = new Set<number>();
   readonly wakes = new Set<number>();
+  /** Events that groups have found to be trimmed before they had processed them. */
+  trimmedUnprocessed = 0;
   readonly #batch: Batch;
   readonly #ends: Ends;
   readonly #late = new Map<string, { readonly key: Buffer; readonly value: unknown }>();

@@ -3,7 +3,7 @@
  * kept embedded shares its one writer, and so its group commits.
  */
 import * as lmdb from 'lmdb';
-import type { BusStore } from '../../bus/store.js';
+import type { BusStore, BusStoreObserver } from '../../bus/store.js';
 import { type Clock, systemClock } from '../../clock.js';
 import type { FsmStore } from '../../fsm/store.js';
 import type { EngineDescription, PlacementStore } from '../../placement.js';
@@ -76,9 +76,9 @@ export class LmdbEngine {
     return store;
   }
 
-  busStore(): BusStore {
+  busStore(observer?: BusStoreObserver): BusStore {
     const { db, clock } = this.#parts;
-    const store = new LmdbBusStore({ db, writer: this.#writer, clock });
+    const store = new LmdbBusStore({ db, writer: this.#writer, clock, observer });
     this.#stores.push(store);
     return store;
   }

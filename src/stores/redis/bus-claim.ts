@@ -2,10 +2,10 @@
  * Claims, and what a consumer says of them: accepted, given back. The rules are in bus_claim-17.lua.
  */
 import type { LeasedEvent } from '../../bus/event.js';
-import type { ClaimAnswer, ClaimRequest } from '../../bus/store.js';
+import type { BusStoreObserver, ClaimAnswer, ClaimRequest } from '../../bus/store.js';
 import { defaultSettings } from './bus-default-group.js';
 import type { BusKeys } from './bus-keys.js';
-import { eventFrom, pairsFrom } from './bus-records.js';
+import { eventFrom, pairsFrom, tellTrimmed } from './bus-records.js';
 import { loadBusScript } from './bus-scripts.js';
 import type { Streams } from './bus-streams.js';
 import { encodeToken } from './tokens.js';
@@ -17,10 +17,12 @@ const RELEASE = loadBusScript('bus_release-17');
 export class Claim {
   readonly #streams: Streams;
   readonly #keys: BusKeys;
+  readonly #observer: BusStoreObserver;
 
-  constructor(streams: Streams, keys: BusKeys) {
+  constructor(streams: Streams, keys: BusKeys, observer: BusStoreObserver) {
     this.#streams = streams;
     this.#keys = keys;
+    this.#observer = observer;
   }
 
   async claim(number: number, request: ClaimRequest, signal: AbortSignal): Promise<ClaimAnswer> {
@@ -39,12 +41,13 @@ export class Claim {
     const keys = this.#keys.group(number, group);
     const reply = await this.#streams.runOn<Buffer>(CLAIM, number, keys, args, signal);
     if (!reply) return { kind: 'gone' };
-    const [kind, more, creditSpent, nextDue, now] = reply.slice(0, 5).map(String);
+    const [kind, trimmed, more, creditSpent, nextDue, now] = reply.slice(0, 6).map(String);
     if (kind === 'NO_GROUP') return { kind: 'group_not_found' };
+    tellTrimmed(this.#observer, trimmed);
     if (kind === 'TOO_MANY_CONSUMERS') return { kind: 'too_many_consumers' };
     return {
       kind: 'claimed',
-      events: [...pairsFrom(reply, 5)].map(leasedFrom),
+      events: [...pairsFrom(reply, 6)].map(leasedFrom),
       more: more === '1',
       creditSpent: creditSpent === '1',
       nextDueMs: nextDue === '' ? undefined : Number(nextDue),

@@ -3,25 +3,40 @@
  * stream's groups are few, and the script that reads them all must be told their keys, so it is sent the
  * names last seen and answers the right ones if these are others.
  */
+import { BoundedMap } from '../../bounded-map.js';
 import type { Group, GroupSettings, Position } from '../../bus/event.js';
-import type { Gone, GroupFacts, GroupNotFound, NewGroup, StreamFacts } from '../../bus/store.js';
+import type {
+  BusStoreObserver,
+  Gone,
+  GroupFacts,
+  GroupNotFound,
+  HeldKey,
+  NewGroup,
+  StreamFacts,
+} from '../../bus/store.js';
 import { Fault } from '../../fault.js';
-import { BoundedMap } from '../bounded-map.js';
-import { type BusKeys, KEYS_BEFORE_DEATHS } from './bus-keys.js';
-import { filterText, groupFrom, groupSettingsText, positionTexts, requestText } from './bus-records.js';
+import type { BusKeys } from './bus-keys.js';
+import {
+  filterText,
+  groupFrom,
+  groupSettingsText,
+  positionTexts,
+  requestText,
+  tellTrimmed,
+} from './bus-records.js';
 import { loadBusScript } from './bus-scripts.js';
 import type { Streams } from './bus-streams.js';
 import { decodeToken, encodeToken } from './tokens.js';
 
 const CREATE = loadBusScript('bus_group_create-5');
 const UPDATE = loadBusScript('bus_group_update-5');
-const SEEK = loadBusScript('bus_group_seek-14');
+const SEEK = loadBusScript('bus_group_seek-17');
 const DELETE = loadBusScript('bus_group_delete-17');
 const READ = loadBusScript('bus_groups');
 
 const MAX_CACHED_STREAMS = 10_000;
 /** Values that `bus_groups` answers for each group. */
-const STRIDE = 17;
+const STRIDE = 21;
 /** Groups come and go between two looks; so often in a row, somebody makes it so. */
 const MAX_LOOKS = 10;
 
@@ -34,11 +49,13 @@ export interface OutOfRange {
 export class Groups {
   readonly #streams: Streams;
   readonly #keys: BusKeys;
+  readonly #observer: BusStoreObserver;
   readonly #names = new BoundedMap<number, readonly string[]>(MAX_CACHED_STREAMS);
 
-  constructor(streams: Streams, keys: BusKeys) {
+  constructor(streams: Streams, keys: BusKeys, observer: BusStoreObserver) {
     this.#streams = streams;
     this.#keys = keys;
+    this.#observer = observer;
   }
 
   async create(
@@ -93,13 +110,15 @@ export class Groups {
     signal: AbortSignal,
   ): Promise<{ kind: 'sought'; group: Group; cursor: number } | OutOfRange | GroupNotFound | Gone> {
     const args = [...this.#head(name), ...positionTexts(to)];
-    const keys = this.#keys.group(number, name).slice(0, KEYS_BEFORE_DEATHS);
+    const keys = this.#keys.group(number, name);
     const reply = await this.#streams.runOn<string>(SEEK, number, keys, args, signal);
     if (!reply) return { kind: 'gone' };
     const [kind, ...facts] = reply;
     if (kind === 'NO_GROUP') return { kind: 'group_not_found' };
     if (kind === 'out_of_range') return outOfRange(facts);
-    return { kind: 'sought', group: groupFrom(name, facts), cursor: Number(facts[6]) };
+    const [trimmed, ...group] = facts;
+    tellTrimmed(this.#observer, trimmed);
+    return { kind: 'sought', group: groupFrom(name, group), cursor: Number(group[6]) };
   }
 
   async delete(
@@ -170,7 +189,7 @@ function factsFrom(name: string, values: readonly string[], lastSeq: number): Gr
   const [cursor, unprocessed, leased, retrying, waiting, dead, trimmed, dropped] = values
     .slice(6, 14)
     .map(Number) as [number, number, number, number, number, number, number, number];
-  const [oldest = '', isBlocked, blockedBy = ''] = values.slice(14);
+  const [oldest = '', isBlocked, blockedBy = '', ...held] = values.slice(14);
   return {
     group,
     cursor,
@@ -184,5 +203,16 @@ function factsFrom(name: string, values: readonly string[], lastSeq: number): Gr
     droppedDead: dropped,
     oldestUnprocessedTimeMs: oldest === '' ? undefined : Number(oldest),
     blockedByKey: isBlocked === '1' ? decodeToken(blockedBy) : undefined,
+    heldKey: heldKeyFrom(held),
+  };
+}
+
+function heldKeyFrom([key = '', seq, attempts, firstWaitingSeq]: readonly string[]): HeldKey | undefined {
+  if (key === '') return undefined;
+  return {
+    key: decodeToken(key),
+    seq: Number(seq),
+    attempts: Number(attempts),
+    firstWaitingSeq: Number(firstWaitingSeq),
   };
 }

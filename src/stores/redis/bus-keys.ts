@@ -32,7 +32,7 @@
  *
  * `ns:bus:wake` is a channel: a message names a `:flag` key whose stream has something new.
  */
-import { BoundedMap } from '../bounded-map.js';
+import { BoundedMap } from '../../bounded-map.js';
 import type { Slotted } from './keys.js';
 import { slotOf } from './slot.js';
 import { encodeToken } from './tokens.js';
@@ -71,9 +71,6 @@ const PARTS = [
   'dead',
   'letters',
 ] as const;
-
-/** How many of a group's keys are what it has in flight, or stand before it. */
-export const KEYS_BEFORE_DEATHS = 5 + PARTS.indexOf('deaths');
 
 const MAX_CACHED = 10_000;
 
@@ -126,11 +123,12 @@ export class BusKeys {
     return keys;
   }
 
-  /** Of a group, what `bus_groups` is told: the group, order, deadlines, lines, deaths, dead. */
+  /** Of a group, what `bus_groups` is told. */
   groupCounts(number: number, name: string): readonly string[] {
     const { tag } = this.stream(number);
     const token = encodeToken(name);
-    return ['g', 'order', 'deadlines', 'lines', 'deaths', 'dead'].map((part) => `${tag}:${part}:${token}`);
+    const parts = ['g', 'order', 'deadlines', 'lines', 'deaths', 'dead', 'rows', 'busy'];
+    return parts.map((part) => `${tag}:${part}:${token}`);
   }
 
   /** Everything of a stream but its tombstone. */

@@ -20,6 +20,7 @@ import {
   type Stream,
   type StreamSettings,
 } from '../../bus/event.js';
+import type { BusStoreObserver } from '../../bus/store.js';
 import { decodeToken, encodeToken, SEPARATOR } from './tokens.js';
 
 export function streamSettingsTexts(settings: StreamSettings): string[] {
@@ -170,6 +171,11 @@ export function statusFrom(letter: string | undefined): EventStatus {
 
 export function statusText(status: EventStatus | undefined): string {
   return Object.keys(STATUSES).find((letter) => STATUSES[letter] === status) ?? '';
+}
+
+/** Tells how many events more a group counts as trimmed before it had processed them, as scripts answer it. */
+export function tellTrimmed(observer: BusStoreObserver, count: string | undefined): void {
+  if (count !== '0') observer.onTrimmedUnprocessed(Number(count));
 }
 
 /** Pairs of a text and a body, as binary scripts answer events; from `at` on. */

@@ -1,10 +1,10 @@
 /**
  * Marks and lease extensions, up to 1,000 in one step. The rules are in bus_settle-17.lua.
  */
-import type { Gone, GroupNotFound, SettleAnswer, Settlement } from '../../bus/store.js';
+import type { BusStoreObserver, Gone, GroupNotFound, SettleAnswer, Settlement } from '../../bus/store.js';
 import { defaultSettings } from './bus-default-group.js';
 import type { BusKeys } from './bus-keys.js';
-import { rowId } from './bus-records.js';
+import { rowId, tellTrimmed } from './bus-records.js';
 import { loadBusScript } from './bus-scripts.js';
 import type { Streams } from './bus-streams.js';
 import { encodeToken, SEPARATOR } from './tokens.js';
@@ -25,10 +25,12 @@ const ANSWERS: Readonly<Record<string, SettleAnswer>> = {
 export class Settle {
   readonly #streams: Streams;
   readonly #keys: BusKeys;
+  readonly #observer: BusStoreObserver;
 
-  constructor(streams: Streams, keys: BusKeys) {
+  constructor(streams: Streams, keys: BusKeys, observer: BusStoreObserver) {
     this.#streams = streams;
     this.#keys = keys;
+    this.#observer = observer;
   }
 
   async settle(
@@ -43,8 +45,10 @@ export class Settle {
     const keys = this.#keys.group(number, group);
     const reply = await this.#streams.runOn<string>(SETTLE, number, keys, args, signal);
     if (!reply) return { kind: 'gone' };
-    if (reply[0] === 'NO_GROUP') return { kind: 'group_not_found' };
-    return { kind: 'settled', answers: reply.slice(1).map((letter) => ANSWERS[letter] ?? 'not_found') };
+    const [kind, trimmed, ...letters] = reply;
+    if (kind === 'NO_GROUP') return { kind: 'group_not_found' };
+    tellTrimmed(this.#observer, trimmed);
+    return { kind: 'settled', answers: letters.map((letter) => ANSWERS[letter] ?? 'not_found') };
   }
 
   async extend(

@@ -4,10 +4,10 @@
  * goes mark -> tombstone -> unlink -> free, each step repeatable by any process that finds it unfinished.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BoundedMap } from '../../bounded-map.js';
 import type { Stream, StreamSettings } from '../../bus/event.js';
 import type { NewStream, Page } from '../../bus/store.js';
 import { Fault } from '../../fault.js';
-import { BoundedMap } from '../bounded-map.js';
 import type { BusKeys } from './bus-keys.js';
 import { isOfRequest, requestText, streamFrom, streamSettingsTexts } from './bus-records.js';
 import { loadBusScript } from './bus-scripts.js';

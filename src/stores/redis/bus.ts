@@ -3,14 +3,16 @@
  * contents; the law of delivery is in scripts/include/bus_group.lua and the scripts that include it.
  */
 import type { EventStatus, GroupSettings, NewEvent, Position, StreamSettings } from '../../bus/event.js';
-import type {
-  BusStore,
-  ClaimRequest,
-  DeadSelection,
-  NewGroup,
-  NewStream,
-  Settlement,
-  WriteOptions,
+import {
+  type BusStore,
+  type BusStoreObserver,
+  type ClaimRequest,
+  type DeadSelection,
+  type NewGroup,
+  type NewStream,
+  NO_OBSERVER,
+  type Settlement,
+  type WriteOptions,
 } from '../../bus/store.js';
 import { Claim } from './bus-claim.js';
 import { Dead } from './bus-dead.js';
@@ -37,7 +39,12 @@ export class RedisBusStore implements BusStore {
   readonly #dead: Dead;
   readonly #sweep: Sweep;
 
-  constructor(client: Client, wakesOf: (channel: string) => Wakes, namespace: string) {
+  constructor(
+    client: Client,
+    wakesOf: (channel: string) => Wakes,
+    namespace: string,
+    observer: BusStoreObserver = NO_OBSERVER,
+  ) {
     const keys = new BusKeys(namespace);
     const streams = new Streams(client, keys);
     this.#client = client;
@@ -46,9 +53,9 @@ export class RedisBusStore implements BusStore {
     this.#streams = streams;
     this.#write = new Write(streams, keys);
     this.#read = new Read(streams, keys);
-    this.#groups = new Groups(streams, keys);
-    this.#claim = new Claim(streams, keys);
-    this.#settle = new Settle(streams, keys);
+    this.#groups = new Groups(streams, keys, observer);
+    this.#claim = new Claim(streams, keys, observer);
+    this.#settle = new Settle(streams, keys, observer);
     this.#dead = new Dead(streams, keys);
     this.#sweep = new Sweep(streams, keys, this.#groups, this.#dead);
   }

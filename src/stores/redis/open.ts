@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
-import type { BusStore } from '../../bus/store.js';
+import type { BusStore, BusStoreObserver } from '../../bus/store.js';
 import { Fault } from '../../fault.js';
 import type { FsmStore } from '../../fsm/store.js';
 import type { EngineDescription, PlacementStore } from '../../placement.js';
@@ -37,7 +37,7 @@ export interface RedisOptions {
 export interface RedisEngine {
   readonly placement: PlacementStore;
   fsmStore(options: FsmStoreOptions): FsmStore;
-  busStore(): BusStore;
+  busStore(observer?: BusStoreObserver): BusStore;
   describe(): EngineDescription;
   /** Resolves when every server that holds data answers. */
   ping(signal: AbortSignal): Promise<void>;
@@ -87,8 +87,9 @@ class Engine implements RedisEngine {
     return new RedisFsmStore(this.#client, (channel) => this.#wakesOf(channel), this.#namespace, options);
   }
 
-  busStore(): BusStore {
-    const store = new RedisBusStore(this.#client, (channel) => this.#wakesOf(channel), this.#namespace);
+  busStore(observer?: BusStoreObserver): BusStore {
+    const wakesOf = (channel: string) => this.#wakesOf(channel);
+    const store = new RedisBusStore(this.#client, wakesOf, this.#namespace, observer);
     this.#busStores.push(store);
     return store;
   }
@@ -143,8 +144,18 @@ async function withinDeadline<T>(promise: Promise<T>): Promise<T> {
 }
 
 function refusal(error: unknown, { addresses }: Location): Fault {
-  const cause = bareCause(error instanceof Fault && error.cause ? error.cause : error);
-  return new Fault('STORE_UNAVAILABLE', `Redis at ${describeAddresses(addresses)}: ${cause.message}`, {
-    cause,
-  });
+  const original = error instanceof Fault && error.cause ? error.cause : error;
+  const why = inWords(original) ?? bareCause(original).message;
+  // Without its cause, which would only be said twice.
+  return new Fault('STORE_UNAVAILABLE', `Redis at ${describeAddresses(addresses)}: ${why}`);
+}
+
+/** What the TLS library reports as its own source code lines, and what its words leave to be guessed. */
+function inWords(error: unknown): string | undefined {
+  const { code = '', reason, message } = error as NodeJS.ErrnoException & { reason?: string };
+  if (/^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_)/.test(code))
+    return `${message}: --redis-ca must name the authority that its certificate is from`;
+  if (/^ERR_SSL_TLSV\d+_ALERT_(CERTIFICATE_REQUIRED|UNKNOWN_CA)|ALERT_HANDSHAKE_FAILURE/.test(code))
+    return `${reason}: it wants a client certificate that it knows (--redis-cert, --redis-key)`;
+  return code.startsWith('ERR_SSL') ? reason : undefined;
 }

@@ -5,13 +5,17 @@ import { describeCost } from './cost.js';
 import { describeDeadLetters } from './dead-letters.js';
 import { describeFacts } from './facts.js';
 import { describeGroups } from './groups.js';
+import { describeHeldKey } from './held-key.js';
 import { describeKeys } from './keys.js';
+import { describeLeases } from './leases.js';
+import { describeMarksWithToken } from './marks-with-token.js';
+import { describeMarksWithoutToken } from './marks-without-token.js';
 import { describeModel } from './model.js';
 import { describeRead } from './read.js';
-import { describeSettle } from './settle.js';
 import { describeStorms } from './storms.js';
 import { describeStreams } from './streams.js';
 import type { BusLaws, BusStoreProfile, OpenBus } from './subject.js';
+import { describeTrimmed } from './trimmed.js';
 import { describeWake } from './wake.js';
 import { describeWrite } from './write.js';
 
@@ -20,10 +24,14 @@ const THEMES: readonly BusLaws[] = [
   describeWrite,
   describeRead,
   describeClaim,
-  describeSettle,
+  describeMarksWithToken,
+  describeMarksWithoutToken,
+  describeLeases,
   describeKeys,
+  describeHeldKey,
   describeGroups,
   describeFacts,
+  describeTrimmed,
   describeDeadLetters,
   describeWake,
   describeStorms,

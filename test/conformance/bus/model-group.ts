@@ -17,6 +17,7 @@ import {
   type DeadLetter,
   type DeadSelection,
   type GroupFacts,
+  type HeldKey,
   MAX_LOOK_EVENTS,
   type SettleAnswer,
   type Settlement,
@@ -54,7 +55,8 @@ export class ModelGroup {
   readonly #busy = new Map<string, number>();
   readonly #claims = new Map<string, { claimId: string; lease: number }>();
   #dead: DeadLetter[] = [];
-  #trimmedUnprocessed = 0;
+  /** As far as counted: what the cursor has not come to yet is added in the facts. */
+  trimmedUnprocessed = 0;
 
   constructor(group: Group, cursor: number, log: ModelLog) {
     this.group = group;
@@ -93,12 +95,20 @@ export class ModelGroup {
       waiting: of('waiting').length,
       dead: this.#dead.length,
       lag: this.#log.lastSeq - cursor + 1,
-      trimmedUnprocessed: this.#trimmedUnprocessed + skipped.length,
+      trimmedUnprocessed: this.trimmedUnprocessed + skipped.length,
       droppedDead: 0,
       oldestUnprocessedTimeMs:
         hasFilter || oldest === undefined ? undefined : this.#log.event(oldest)?.createTimeMs,
       blockedByKey: undefined,
+      heldKey: this.#heldKey(of('waiting')[0]),
     };
+  }
+
+  #heldKey(firstWaitingSeq: number | undefined): HeldKey | undefined {
+    if (firstWaitingSeq === undefined) return undefined;
+    const key = this.#rows.get(firstWaitingSeq)?.event.orderingKey ?? '';
+    const seq = this.#busy.get(key) ?? 0;
+    return { key, seq, attempts: this.attempts(seq), firstWaitingSeq };
   }
 
   claim(
@@ -189,6 +199,7 @@ export class ModelGroup {
   }
 
   seek(cursor: number): void {
+    this.#catchUp();
     this.#rows.clear();
     this.#exceptions.clear();
     this.#lines.clear();
@@ -270,7 +281,7 @@ export class ModelGroup {
   #die(row: Row, nowMs: number): void {
     const { event, attempts } = row;
     // There is no body left to keep.
-    if (this.#isGone(row)) this.#trimmedUnprocessed++;
+    if (this.#isGone(row)) this.trimmedUnprocessed++;
     else this.#dead.push({ event, attempts, deadTimeMs: nowMs, reason: 'attempts_exhausted' });
     this.#remove(row, nowMs);
   }
@@ -307,7 +318,7 @@ export class ModelGroup {
   }
 
   #dropTrimmed(row: Row, nowMs: number): void {
-    this.#trimmedUnprocessed++;
+    this.trimmedUnprocessed++;
     this.#remove(row, nowMs);
   }
 
@@ -328,10 +339,8 @@ export class ModelGroup {
 
   /** True if it stopped because it had looked enough. */
   #takeFromCursor(hands: Hands): boolean {
-    const { firstSeq, lastSeq } = this.#log;
-    for (; this.cursor < firstSeq; this.cursor++)
-      if (this.#isDealtWith(this.cursor)) this.#exceptions.delete(this.cursor);
-      else this.#trimmedUnprocessed++;
+    const { lastSeq } = this.#log;
+    this.#catchUp();
     for (let looked = 0; this.cursor <= lastSeq && !hands.isFull; looked++) {
       if (looked === MAX_LOOK_EVENTS) return true;
       const event = this.#log.event(this.cursor) as StoredEvent;
@@ -351,6 +360,13 @@ export class ModelGroup {
       this.cursor++;
     }
     return false;
+  }
+
+  /** Counts what retention took from the cursor on. */
+  #catchUp(): void {
+    for (; this.cursor < this.#log.firstSeq; this.cursor++)
+      if (this.#isDealtWith(this.cursor)) this.#exceptions.delete(this.cursor);
+      else this.trimmedUnprocessed++;
   }
 
   #isDealtWith(seq: number): boolean {

@@ -18,12 +18,14 @@ import {
 } from '../../../src/bus/event.js';
 import {
   type BusStore,
+  type BusStoreObserver,
   type ClaimRequest,
   type DeadSelection,
   MAX_GROUPS,
   MAX_TRIM_EVENTS,
   type NewGroup,
   type NewStream,
+  NO_OBSERVER,
   type Settlement,
   type WriteAnswer,
   type WriteOptions,
@@ -147,12 +149,14 @@ class ModelStream {
 
 export class ModelBusStore implements BusStore {
   readonly #clock: Clock;
+  readonly #observer: BusStoreObserver;
   readonly #streams = new Map<number, ModelStream>();
   readonly #looks = new Map<number, Set<() => void>>();
   #numbers = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, observer = NO_OBSERVER) {
     this.#clock = clock;
+    this.#observer = observer;
   }
 
   async createStream({ name, uid, settings, requestId, requestHash }: NewStream) {
@@ -320,7 +324,7 @@ export class ModelBusStore implements BusStore {
     const { firstSeq, lastSeq } = there;
     const cursor = there.seqOf(to);
     if (cursor === undefined) return { kind: 'out_of_range' as const, firstSeq, lastSeq };
-    known.seek(cursor);
+    this.#watched(known, () => known.seek(cursor));
     this.#wake(number);
     return { kind: 'sought' as const, group: known.group, cursor };
   }
@@ -439,8 +443,17 @@ export class ModelBusStore implements BusStore {
     const isNew = name === DEFAULT_GROUP && !there.groups.has(name);
     if (isNew) this.#addGroup(there, group, there.firstSeq);
     const known = there.groups.get(name);
-    const answer = known ? act(known, there) : GROUP_NOT_FOUND;
+    const answer = known ? this.#watched(known, () => act(known, there)) : GROUP_NOT_FOUND;
     if (isNew && !isUse) there.groups.delete(name);
+    return answer;
+  }
+
+  /** Tells what the group counts by it. */
+  #watched<T>(group: ModelGroup, act: () => T): T {
+    const before = group.trimmedUnprocessed;
+    const answer = act();
+    const count = group.trimmedUnprocessed - before;
+    if (count > 0) this.#observer.onTrimmedUnprocessed(count);
     return answer;
   }
 }

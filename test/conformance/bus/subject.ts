@@ -5,7 +5,6 @@
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll } from 'vitest';
 import {
   DEFAULT_GROUP_SETTINGS,
   DEFAULT_STREAM_SETTINGS,
@@ -19,6 +18,7 @@ import {
 } from '../../../src/bus/event.js';
 import type {
   BusStore,
+  BusStoreObserver,
   ClaimAnswer,
   ClaimRequest,
   DeadLetter,
@@ -29,72 +29,42 @@ import type {
   WriteOptions,
   WrittenEvent,
 } from '../../../src/bus/store.js';
-import type { FakeClock } from '../../support/fake-clock.js';
+import { handles, never, type Opened, type OpenedProfile, useOpened } from '../opened.js';
+
+export { handles as busHandles, never } from '../opened.js';
 
 /** A store opened for a theme. */
-export interface BusSubject {
-  readonly store: BusStore;
-  /** Another handle on the same data, as another process would hold it. */
-  readonly second?: BusStore;
-  /** The store's clock, where it reads one. */
-  readonly clock?: FakeClock;
-  close(): Promise<void>;
+export interface BusSubject extends Opened<BusStore> {
+  /** What each handle has told of, `store` first. */
+  readonly told: readonly Told[];
+}
+
+/** Adds up what a store tells of. */
+export class Told implements BusStoreObserver {
+  trimmedUnprocessed = 0;
+
+  onTrimmedUnprocessed(count: number): void {
+    this.trimmedUnprocessed += count;
+  }
 }
 
 export type OpenBus = () => Promise<BusSubject>;
 
 /** How a backend differs. */
-export interface BusStoreProfile {
-  /** Whether several processes share the data; then every subject has a `second` handle. */
-  readonly sharedByProcesses: boolean;
-  /** `fake`: time is the subject's clock. `engine`: time is the engine's own, and really passes. */
-  readonly clock: 'fake' | 'engine';
+export interface BusStoreProfile extends OpenedProfile {
   /** False for what does not claim to be fast; then its costs are not looked at. */
   readonly scales: boolean;
-  /** Why each of the above is as it is. */
-  readonly reasons: readonly string[];
 }
 
 /** One theme's laws. */
 export type BusLaws = (open: OpenBus, profile: BusStoreProfile) => void;
 
 /** Opens one subject for all tests of the enclosing `describe`; each test makes streams of its own. */
-export function useBus(open: OpenBus): BusSubject {
-  let opened: BusSubject | undefined;
-  const current = (): BusSubject => {
-    if (!opened) throw new Error('the subject is open only while tests run');
-    return opened;
-  };
-  beforeAll(async () => {
-    opened = await open();
-  });
-  afterAll(async () => {
-    await opened?.close();
-  });
-  return {
-    get store() {
-      return current().store;
-    },
-    get second() {
-      return current().second as BusStore;
-    },
-    get clock() {
-      return current().clock as FakeClock;
-    },
-    close: () => current().close(),
-  };
-}
-
-/** The store's handles: two where processes share it, so that calls come from both. */
-export function busHandles(subject: BusSubject, profile: BusStoreProfile): BusStore[] {
-  if (!profile.sharedByProcesses) return [subject.store];
-  if (!subject.second) throw new Error('the profile says shared by processes, and there is no second handle');
-  return [subject.store, subject.second];
-}
+export const useBus = useOpened<BusSubject>;
 
 /** The handle that is another process where there is one, for what must not depend on who asks. */
 export function otherHandle(subject: BusSubject, profile: BusStoreProfile): BusStore {
-  return busHandles(subject, profile).at(-1) ?? subject.store;
+  return handles(subject, profile).at(-1) ?? subject.store;
 }
 
 /** Lets at least this much of the store's time pass. */
@@ -108,9 +78,6 @@ export async function storeTimeMs(store: BusStore): Promise<number> {
   const written = await write(store, await givenStream(store), [newEvent()]);
   return written[0]?.createTimeMs ?? Number.NaN;
 }
-
-/** For calls that nobody cancels. */
-export const never: AbortSignal = new AbortController().signal;
 
 /** A group of the tests: soon to give up, and with a backoff that can be waited for. */
 export const TEST_GROUP: GroupSettings = {
@@ -298,6 +265,9 @@ export function seqsOf(events: readonly LeasedEvent[]): number[] {
 export async function seqsClaimed(...args: Parameters<typeof claimed>): Promise<number[]> {
   return seqsOf(await claim(...args));
 }
+
+/** Everything that a mark may say. */
+export const MARKS: readonly Mark[] = ['processed', 'retry', 'unprocessed'];
 
 /** What a mark is for: a sequence, whatever stands there, or a lease on one. */
 export type Marked = number | LeasedEvent;

@@ -17,16 +17,16 @@
   ARGV[11] '' or, to claim only what is to be retried, the sequence after which
   ARGV[12] and the latest time at which it came to be so
 
-  Returns { 'UNKNOWN' | 'GONE' | 'NO_GROUP' | 'TOO_MANY_CONSUMERS' }, or { 'claimed', '1' if there may be
-  more now, '1' if the credit is spent, when the next row comes due or '', now, then for each event
-  `seq!attempt!lease!deadline!header` and its body }.
+  Returns { 'UNKNOWN' | 'GONE' | 'NO_GROUP' }, { 'TOO_MANY_CONSUMERS', newly trimmed unprocessed }, or
+  { 'claimed', newly trimmed unprocessed, '1' if there may be more now, '1' if the credit is spent, when the
+  next row comes due or '', now, then for each event `seq!attempt!lease!deadline!header` and its body }.
 ]]
 --- include limits
 --- include bus_stream
 --- include bus_group
 local name, claimId = ARGV[4], ARGV[5]
 local mostEvents, mostBytes = tonumber(ARGV[6]), tonumber(ARGV[7])
-local reply = { 'claimed', '0', '0', '', num(now) }
+local reply = { 'claimed', '0', '0', '0', '', num(now) }
 
 local function hand(id, row, header, body)
   reply[#reply + 1] = num(tonumber(id)) .. '!' .. num(row.attempts) .. '!' .. row.more .. '!' .. num(row.due)
@@ -38,8 +38,9 @@ local function finish()
   local due, deadline = call('ZRANGE', KEYS[9], 0, 0, 'WITHSCORES'), call('ZRANGE', KEYS[8], 0, 0, 'WITHSCORES')
   local nextMs = due[2] and tonumber(due[2])
   if deadline[2] and (not nextMs or tonumber(deadline[2]) < nextMs) then nextMs = tonumber(deadline[2]) end
-  if nextMs then reply[4] = num(nextMs) end
-  if #reply == 5 then askToBeWoken(reply[3] == '1' and 'c' or 'e') end
+  if nextMs then reply[5] = num(nextMs) end
+  if #reply == 6 then askToBeWoken(reply[4] == '1' and 'c' or 'e') end
+  reply[2] = newlyTrimmed()
   return reply
 end
 
@@ -56,7 +57,7 @@ if consumer.isKept and consumer.claimId == claimId then
       if header then hand(id, row, header, body) end
     end
   end
-  if #reply > 5 then return finish() end
+  if #reply > 6 then return finish() end
 end
 
 local isCut = false -- The claim stopped at its own limits.
@@ -73,12 +74,12 @@ local creditEvents = tonumber(ARGV[8]) - consumer.count
 local creditBytes = tonumber(ARGV[9]) - consumer.bytes
 if creditEvents <= 0 or creditBytes <= 0 then
   flush()
-  reply[3] = '1'
+  reply[4] = '1'
   return finish()
 end
 if not consumer.isKept and call('HLEN', KEYS[12]) >= MAX_CONSUMERS then
   flush()
-  return { 'TOO_MANY_CONSUMERS' }
+  return { 'TOO_MANY_CONSUMERS', newlyTrimmed() }
 end
 mostEvents, mostBytes = min(mostEvents, creditEvents), min(mostBytes, creditBytes)
 
@@ -276,5 +277,5 @@ if #given > 0 then
   call('HSET', KEYS[1], 'lease', lease)
 end
 flush()
-if isCut or #given >= mostEvents then reply[2] = '1' end
+if isCut or #given >= mostEvents then reply[3] = '1' end
 return finish()

@@ -4,17 +4,19 @@
   but their keys must be told: a caller that knows other groups than there are is answered their names.
 
   KEYS[1]  facts   KEYS[2]  log   KEYS[3]  the flag of those who wait   KEYS[4]  groups
-  KEYS[5..] for each group 6: group, order, deadlines, lines, deaths, dead (variable number of KEYS)
+  KEYS[5..] for each group 8: group, order, deadlines, lines, deaths, dead, rows, busy (variable number of KEYS)
   ARGV[1]  the channel that wakes
   ARGV[2..] the groups' names as the caller knows them, in order
 
   Returns { 'UNKNOWN' | 'GONE' }, { 'NAMES', name, ... }, or { 'groups', first, last, bytes, then for each
-  group 17: settings, filter, revision, generation, created ms, request, cursor, unprocessed, leased,
-  retrying, waiting, dead, trimmed, dropped, oldest unprocessed ms or '', '1' if it is blocked, by which key }.
+  group 21: settings, filter, revision, generation, created ms, request, cursor, unprocessed, leased,
+  retrying, waiting, dead, trimmed, dropped, oldest unprocessed ms or '', '1' if it is blocked, by which key,
+  and of the key that the oldest of those waiting waits for: the key or '', the event that it is busy with,
+  its attempts, who waits }.
 ]]
 --- include limits
 --- include bus_stream
-local STRIDE, MAX_WALKED = 6, 1000
+local STRIDE, MAX_WALKED = 8, 1000
 local names = call('ZRANGE', KEYS[4], 0, -1)
 local isKnown = #names == #ARGV - 1
 for i, name in ipairs(names) do isKnown = isKnown and ARGV[i + 1] == name end
@@ -56,12 +58,23 @@ local function oldestOf(orderKey, deadlinesKey, deadKey, cursor)
   return oldest <= last and createdAt(oldest) or ''
 end
 
+-- Of all keys the one that has held others back the longest, and what it is busy with.
+local function heldKey(orderKey, rowsKey, busyKey)
+  local member = call('ZRANGEBYLEX', orderKey, '[W', '(W:', 'LIMIT', 0, 1)[1]
+  if not member then return '', '', '', '' end
+  local waiter = sub(member, 2)
+  local key = match(call('HGET', rowsKey, waiter), '^.!%d+!%d+!([^!]*)')
+  local holder = call('HGET', busyKey, key)
+  return key, holder, match(call('HGET', rowsKey, holder), '^.!(%d+)'), waiter
+end
+
 local reply = { 'groups', num(first), num(last), stream[4] }
 local function add(value) reply[#reply + 1] = type(value) == 'number' and num(value) or value end
 
 for i = 1, #names do
   local at = 4 + (i - 1) * STRIDE
-  local groupKey, orderKey, deadlinesKey, linesKey, deathsKey, deadKey = unpack(KEYS, at + 1, at + STRIDE)
+  local groupKey, orderKey, deadlinesKey, linesKey, deathsKey, deadKey, rowsKey, busyKey =
+    unpack(KEYS, at + 1, at + STRIDE)
   local facts = call('HMGET', groupKey, 'settings', 'filter', 'revision', 'generation', 'created', 'request',
     'cursor', 'trimmed', 'dropped', 'blocked')
   local function countOf(state) return call('ZLEXCOUNT', orderKey, '[' .. state, '(' .. state .. ':') end
@@ -88,5 +101,6 @@ for i = 1, #names do
   add(facts[2] == '' and oldestOf(orderKey, deadlinesKey, deadKey, kept) or '')
   add(facts[10] ~= '' and waiting >= MAX_WAITING and '1' or '0')
   add(facts[10])
+  for _, value in ipairs({ heldKey(orderKey, rowsKey, busyKey) }) do add(value) end
 end
 return reply

@@ -13,14 +13,14 @@
   ARGV[4..] for each mark 3 values: the event's id, lease or '', P processed, R retry or U unprocessed and
              the delay in ms if there is one
 
-  Returns { 'UNKNOWN' | 'GONE' | 'NO_GROUP' }, or { 'settled', for each mark O ok, S stale, N not found,
-  E expired, F full }.
+  Returns { 'UNKNOWN' | 'GONE' | 'NO_GROUP' }, or { 'settled', newly trimmed unprocessed, for each mark O ok,
+  S stale, N not found, E expired, F full }.
 ]]
 --- include limits
 --- include bus_stream
 --- include bus_group
 local STRIDE, HEAD = 3, 3
-local reply, marks, ids = { 'settled' }, {}, {}
+local reply, marks, ids = { 'settled', '0' }, {}, {}
 for i = HEAD + 1, #ARGV, STRIDE do ids[#ids + 1] = ARGV[i] end
 local texts = readMany('HMGET', KEYS[6], ids)
 
@@ -53,7 +53,7 @@ for i, id in ipairs(ids) do
   local at = HEAD + (i - 1) * STRIDE
   local lease, mark = args[at + 2], args[at + 3]
   if lease ~= '' and mark == 'P' and texts[i] and rows[id] == nil and takeUsual(id, lease, texts[i]) then
-    reply[i + 1] = 'O'
+    reply[i + 2] = 'O'
   else
     if before[id] == nil then
       before[id] = parseRow(texts[i])
@@ -143,6 +143,7 @@ local function settle(mark)
   return rules[mark.mark](mark, row)
 end
 
-for _, mark in ipairs(marks) do reply[mark.at + 1] = settle(mark) end
+for _, mark in ipairs(marks) do reply[mark.at + 2] = settle(mark) end
+reply[2] = newlyTrimmed()
 flush()
 return reply

@@ -18,6 +18,8 @@ do
   if not kept[1] then group.cursor, group.blocked = first, '' end
 end
 local isNew = not groupBefore.cursor
+-- How many more the group counts as trimmed unprocessed, for the caller to tell.
+local function newlyTrimmed() return num(group.trimmed - (tonumber(groupBefore.trimmed or 0))) end
 local ackDeadlineMs, maxAttempts, minBackoffMs, maxBackoffMs = match(settings, '^(%d+)!(%d+)!(%d+)!(%d+)$')
 ackDeadlineMs, maxAttempts = tonumber(ackDeadlineMs), tonumber(maxAttempts)
 minBackoffMs, maxBackoffMs = tonumber(minBackoffMs), tonumber(maxBackoffMs)
