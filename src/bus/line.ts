@@ -13,6 +13,7 @@
  */
 import type { Alarm, Sleeper } from './alarm.js';
 import { type Ask, type Claim, claimOnce, type GroupPlace } from './claim.js';
+import { Queue, type Queued } from './queue.js';
 import type { BusStore } from './store.js';
 
 /**
@@ -28,7 +29,7 @@ const SPENT_PAUSE_MS = 0.2;
  */
 const HIDDEN_DEADLINE_MS = 1_000;
 
-interface Waiter {
+interface Waiter extends Queued<Waiter> {
   readonly ask: Ask;
   readonly signal: AbortSignal;
   resolve(claim: Claim): void;
@@ -42,8 +43,8 @@ export class Line implements Sleeper {
   readonly #alarm: Alarm;
   readonly #place: GroupPlace;
   readonly #stopListening: () => void;
-  readonly #line = new Set<Waiter>();
-  readonly #spent = new Set<Waiter>();
+  readonly #line = new Queue<Waiter>();
+  readonly #spent = new Queue<Waiter>();
   #spentAskedMs = Number.NEGATIVE_INFINITY;
   #isIdle = false;
   #isClaiming = false;
@@ -72,7 +73,8 @@ export class Line implements Sleeper {
           signal.removeEventListener('abort', leave);
           settle(outcome);
         };
-      const waiter: Waiter = { ask, signal, resolve: settled(resolve), reject: settled(reject) };
+      const nowhere = { queue: undefined, before: undefined, after: undefined };
+      const waiter: Waiter = { ask, signal, resolve: settled(resolve), reject: settled(reject), ...nowhere };
       signal.addEventListener('abort', leave);
       this.#line.add(waiter);
       void this.#serve();
@@ -96,13 +98,12 @@ export class Line implements Sleeper {
       return;
     }
     this.#spentAskedMs = performance.now();
-    for (const waiter of this.#spent) this.#line.add(waiter);
-    this.#spent.clear();
+    for (let each = this.#spent.shift(); each; each = this.#spent.shift()) this.#line.add(each);
   }
 
   /** Somebody has gone; if a claim is under way for it, that ends by the same signal. */
   #leave(waiter: Waiter): void {
-    const isWaiting = this.#line.delete(waiter) || this.#spent.delete(waiter);
+    const isWaiting = this.#line.remove(waiter) || this.#spent.remove(waiter);
     if (isWaiting) waiter.reject(waiter.signal.reason);
   }
 
@@ -110,9 +111,8 @@ export class Line implements Sleeper {
     if (this.#isClaiming) return;
     this.#isClaiming = true;
     while (!this.#isIdle) {
-      const [first] = this.#line;
+      const first = this.#line.shift();
       if (first === undefined) break;
-      this.#line.delete(first);
       await this.#serveOne(first);
     }
     this.#isClaiming = false;
