@@ -3,12 +3,37 @@
  * functions and async generators over proto messages; server/pipeline.ts wraps each of them once.
  */
 import type { DescMessage, DescService, MessageShape } from '@bufbuild/protobuf';
-import type { FieldViolation } from './fault.js';
+import { Fault, type FieldViolation } from './fault.js';
+
+/** What the caller of an rpc is granted of it, by name: streams, configurations and the like. */
+export interface Access {
+  /** True = every name; then nothing else needs to be asked. */
+  readonly isUnlimited: boolean;
+  /** Whether the caller may have this done to what bears this name. */
+  allows(name: string): boolean;
+  /**
+   * Throws GRANT_MISSING unless the caller may. Undefined = a thing whose name nobody knows (any more):
+   * only who may touch everything may ask about it.
+   */
+  require(name: string | undefined): void;
+  /** The fault that `require` throws, for an item of a batch that fails alone. */
+  denial(): Fault;
+}
+
+/** Of a server that asks nobody who they are. */
+export const EVERYTHING: Access = {
+  isUnlimited: true,
+  allows: () => true,
+  require() {},
+  denial: () => new Fault('INTERNAL', 'what everybody may do was denied'),
+};
 
 /** One call as its handler sees it. */
 export interface Call {
   /** Aborts on cancellation, on the deadline and on drain, whichever comes first. Pass it down. */
   readonly signal: AbortSignal;
+  /** What the caller may do it to. The pipeline asks for the name in the request, where there is one. */
+  readonly access: Access;
   /** Sends a trailer with the status, whatever the status is. ASCII values only. */
   setTrailer(name: string, value: string): void;
 }

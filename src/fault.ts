@@ -69,7 +69,15 @@ export const REASONS = {
   EFFECT_UNKNOWN: 'unavailable',
   DRAINING: 'unavailable',
 
+  CREDENTIALS_MISSING: 'unauthenticated',
+  CREDENTIALS_MALFORMED: 'unauthenticated',
+  CREDENTIALS_INVALID: 'unauthenticated',
+  TOO_MANY_FAILURES: 'unauthenticated',
+  CERTIFICATE_REFUSED: 'unauthenticated',
+  CERTIFICATE_UNKNOWN: 'unauthenticated',
+
   ORIGIN_REFUSED: 'denied',
+  GRANT_MISSING: 'denied',
 
   NOT_SERVED: 'unimplemented',
   CANCELLED: 'cancelled',

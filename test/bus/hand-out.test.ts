@@ -7,6 +7,7 @@ import {
 } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { type BusServiceOptions, busService } from '../../src/bus/service.js';
 import type { BusStore } from '../../src/bus/store.js';
+import { EVERYTHING } from '../../src/call.js';
 import { Fault } from '../../src/fault.js';
 import { type LmdbEngine, openLmdb } from '../../src/stores/lmdb/open.js';
 import { createStream, groupFacts, never, newEvents, statuses, write } from '../conformance/bus/subject.js';
@@ -51,7 +52,7 @@ function open(
   };
   const leaving = new AbortController();
   const message = create(ProcessEventsRequestSchema, { stream: stream.name, maxFrameEvents: 2, ...request });
-  const call = { signal: leaving.signal, setTrailer() {} };
+  const call = { signal: leaving.signal, access: EVERYTHING, setTrailer() {} };
   const frames = busService(options).processEvents(message, call)[Symbol.asyncIterator]();
   return { frames: frames as AsyncGenerator<ProcessEventsResponse>, leaving };
 }
