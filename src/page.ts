@@ -2,6 +2,7 @@
  * Pages: sizes, opaque tokens, and the cut by bytes. A token is the position of the next item in a
  * stated scope; it holds no secret and proves nothing, so whatever it says is checked like any input.
  */
+import type { Access } from './call.js';
 import { Fault } from './fault.js';
 
 /** Where a page or frame is cut, since clients refuse messages above 4 MiB by default. */
@@ -49,6 +50,71 @@ export function cutAtBytes<T>(items: readonly T[], bytesOf: (item: T) => number)
     return total > MAX_PAGE_BYTES && i > 0;
   });
   return end === -1 ? items : items.slice(0, end);
+}
+
+/** A page of a list as a store gives it: `next` is the position after its last item. */
+export interface ListPage<T> {
+  readonly items: readonly T[];
+  readonly next: string | undefined;
+}
+
+/** A list of things with names, in an order that stays. */
+export interface NamedList<T> {
+  read(after: string | undefined, limit: number): Promise<ListPage<T>>;
+  nameOf(item: T): string;
+}
+
+/** How many items of a store's list are read at a time, to find those that are granted. */
+const READ_ITEMS = 1_000;
+/** A page is read again when the list changed between its two readings; so often in a row it never does. */
+const MAX_READINGS = 5;
+
+/**
+ * A page of only what the caller is granted, full unless it is the last. Its `next` is there only if more
+ * that is granted follows, and is a position after a granted item: it names nothing else.
+ */
+export async function grantedPage<T>(
+  access: Access,
+  list: NamedList<T>,
+  after: string | undefined,
+  limit: number,
+): Promise<ListPage<T>> {
+  if (access.isUnlimited) return list.read(after, limit);
+  for (let reading = 0; reading < MAX_READINGS; reading += 1) {
+    const page = await filteredPage(access, list, after, limit);
+    if (page !== undefined) return page;
+  }
+  throw new Fault('STORE_UNAVAILABLE', 'the list changes faster than it can be read; ask again');
+}
+
+/** Undefined = the list changed meanwhile. Ends with the list, or by the signal that `read` keeps to. */
+async function filteredPage<T>(
+  access: Access,
+  { read, nameOf }: NamedList<T>,
+  after: string | undefined,
+  limit: number,
+): Promise<ListPage<T> | undefined> {
+  const items: T[] = [];
+  /** Where the last item was found: the position its reading began after, and how many items on. */
+  let last: { from: string | undefined; count: number; name: string } | undefined;
+  for (let from = after; ; ) {
+    const page = await read(from, READ_ITEMS);
+    for (const [i, item] of page.items.entries()) {
+      const name = nameOf(item);
+      if (!access.allows(name)) continue;
+      if (items.length < limit) {
+        items.push(item);
+        last = { from, count: i + 1, name };
+        continue;
+      }
+      // Positions are the store's own: it tells that of the last item when that ends a page.
+      const end = last && (await read(last.from, last.count));
+      const ending = end?.items.at(-1);
+      return ending !== undefined && nameOf(ending) === last?.name ? { items, next: end?.next } : undefined;
+    }
+    if (page.next === undefined) return { items, next: undefined };
+    from = page.next;
+  }
 }
 
 /** Checks for positions. */

@@ -1,20 +1,20 @@
 /**
  * The rpcs that mark events and extend leases: proto in, proto out. An id alone says which stream and
- * event is meant. What concerns one group is one step of the store, and an error is that of the items
- * whose step it befell.
+ * event is meant, so the stream is found first and the caller asked for it. What concerns one group is one
+ * step of the store, and an error, a denial too, is that of the items whose step it befell.
  */
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { Status } from '../../gen/google/rpc/status_pb.js';
 import { EventStatus } from '../../gen/switchgear/bus/v1/bus_pb.js';
 import * as pb from '../../gen/switchgear/bus/v1/bus_service_pb.js';
-import type { Handlers } from '../call.js';
+import type { Call, Handlers } from '../call.js';
 import { Fault } from '../fault.js';
 import { DEFAULT_GROUP } from './event.js';
 import { type EventPlace, eventId, eventPlace } from './event-id.js';
 import { leaseName } from './lease-token.js';
 import { markFrom } from './messages.js';
-import { eventNotFound } from './missing.js';
+import { eventNotFound, requireStream } from './missing.js';
 import { durationMs } from './numbers.js';
 import type { BusStore, SettleAnswer, Settlement } from './store.js';
 
@@ -52,9 +52,10 @@ const RESULTS: Readonly<Record<SettleAnswer, pb.MarkAnswer_Result>> = {
 
 export function markRpcs(options: MarkOptions): Pick<Handlers<typeof pb.BusService>, MarkRpc> {
   return {
-    async markEvent(request, { signal }) {
+    async markEvent(request, call) {
       const { place, group, settlement } = markItem(request, '');
-      const settled = await options.store.settle(place.number, group, [settlement], signal);
+      await requireStream(options.store, place.number, call);
+      const settled = await options.store.settle(place.number, group, [settlement], call.signal);
       if (settled.kind === 'group_not_found') throw groupOfEventNotFound(place, group);
       const [answer = 'not_found'] = settled.kind === 'gone' ? [] : settled.answers;
       options.onMark(answer);
@@ -62,18 +63,20 @@ export function markRpcs(options: MarkOptions): Pick<Handlers<typeof pb.BusServi
       return create(pb.MarkEventResponseSchema);
     },
 
-    async markEvents({ marks }, { signal }) {
+    async markEvents({ marks }, call) {
       const items = marks.map((mark, i) => markItem(mark, `marks[${i}].`));
-      const answers = await answerGroups(items, options.statusOf, (group) => settle(options, group, signal));
+      const answers = await answerGroups(items, options, call, (group) =>
+        settle(options, group, call.signal),
+      );
       return create(pb.MarkEventsResponseSchema, { answers });
     },
 
-    async extendLeases({ leases, ackDeadline }, { signal }) {
+    async extendLeases({ leases, ackDeadline }, call) {
       const items = leases.map((lease, i) => leaseItem(lease, `leases[${i}].`));
       const ackDeadlineMs = ackDeadline && durationMs(ackDeadline);
       let earliestMs = Number.POSITIVE_INFINITY;
-      const answers = await answerGroups(items, options.statusOf, async (group) => {
-        const { results, deadlineMs } = await extend(options.store, group, ackDeadlineMs, signal);
+      const answers = await answerGroups(items, options, call, async (group) => {
+        const { results, deadlineMs } = await extend(options.store, group, ackDeadlineMs, call.signal);
         if (results.includes('ok')) earliestMs = Math.min(earliestMs, deadlineMs);
         return results;
       });
@@ -106,17 +109,20 @@ function leaseItem(request: pb.ExtendLeasesRequest_Lease, path: string): LeaseIt
   return { place, ...leaseName(request.leaseToken, `${path}lease_token`) };
 }
 
-/** One answer for each item, in order; `step` takes all items of one group. */
+/** One answer for each item, in order; `step` takes all items of one group that the caller may touch. */
 async function answerGroups<I extends Item>(
   items: readonly I[],
-  statusOf: MarkOptions['statusOf'],
+  { store, statusOf }: MarkOptions,
+  call: Call,
   step: (items: readonly I[]) => Promise<readonly SettleAnswer[]>,
 ): Promise<AnswerInit[]> {
   const answers: AnswerInit[] = new Array(items.length);
   await Promise.all(
     Array.from(groupsOf(items).values(), async (indexes) => {
       try {
-        const results = await step(indexes.map((index) => items[index] as I));
+        const those = indexes.map((index) => items[index] as I);
+        await requireStream(store, (those[0] as I).place.number, call);
+        const results = await step(those);
         for (const [i, index] of indexes.entries())
           answers[index] = { result: RESULTS[results[i] as SettleAnswer] };
       } catch (error) {

@@ -1,4 +1,5 @@
 /** What every rpc says, in the same words, when a thing it needs is not there. */
+import type { Call } from '../call.js';
 import { Fault } from '../fault.js';
 import type { Stream } from './event.js';
 import { type EventPlace, eventId } from './event-id.js';
@@ -22,6 +23,20 @@ export async function mustGetStream(store: BusStore, name: string, signal: Abort
   const stream = await store.getStream(name, signal);
   if (!stream) throw streamNotFound(name);
   return stream;
+}
+
+/**
+ * Throws GRANT_MISSING unless the caller may touch the stream of this number, which came inside an event
+ * id. A number without a stream is nobody's: only who may touch every stream learns that it names nothing.
+ */
+export async function requireStream(
+  store: BusStore,
+  number: number,
+  { access, signal }: Pick<Call, 'access' | 'signal'>,
+): Promise<void> {
+  if (access.isUnlimited) return;
+  const stream = await store.getStreamByNumber(number, signal);
+  access.require(stream?.name);
 }
 
 /** What the store answered, unless that is that the stream or the group is not there. */

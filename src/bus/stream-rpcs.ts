@@ -6,7 +6,7 @@ import { create } from '@bufbuild/protobuf';
 import * as pb from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import type { Handlers } from '../call.js';
 import { Fault } from '../fault.js';
-import { isCount, isText, pagePosition, pageSize, pageToken } from '../page.js';
+import { grantedPage, isCount, isText, pagePosition, pageSize, pageToken } from '../page.js';
 import { DEFAULT_GROUP, DEFAULT_STREAM_SETTINGS, type Stream } from './event.js';
 import { cutFrame } from './frames.js';
 import { eventMessage, groupInfoMessage, statusFrom } from './messages.js';
@@ -68,7 +68,12 @@ export function streamRpcs(
     async listStreams(request, call) {
       const scope = ['streams'];
       const after = pagePosition(request.pageToken, scope, isText);
-      const page = await store.listStreams(after, pageSize(request.pageSize, 100, 1_000), call.signal);
+      const limit = pageSize(request.pageSize, 100, 1_000);
+      const list = {
+        read: (from: string | undefined, count: number) => store.listStreams(from, count, call.signal),
+        nameOf: (stream: Stream) => stream.name,
+      };
+      const page = await grantedPage(call.access, list, after, limit);
       return create(pb.ListStreamsResponseSchema, {
         streams: page.items.map(streamMessage),
         nextPageToken: page.next === undefined ? '' : pageToken(scope, page.next),
@@ -84,7 +89,7 @@ export function streamRpcs(
         lastSeq: BigInt(facts.lastSeq),
         bytes: BigInt(facts.bytes),
         durability,
-        groups: facts.groups.map(groupInfoMessage),
+        groups: facts.groups.map((each) => groupInfoMessage(each, facts.stream)),
       });
     },
 

@@ -9,7 +9,7 @@ import {
 import * as pb from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import type { Handlers } from '../call.js';
 import { Fault } from '../fault.js';
-import { cutAtBytes, isCount, isText, pagePosition, pageSize, pageToken } from '../page.js';
+import { cutAtBytes, grantedPage, isCount, isText, pagePosition, pageSize, pageToken } from '../page.js';
 import { lint, warnings } from './configuration.js';
 import * as messages from './messages.js';
 import { configurationNotFound, fsmNotFound, mustGetConfiguration } from './missing.js';
@@ -59,7 +59,12 @@ export function configurationRpcs(store: FsmStore): Pick<Handlers<typeof pb.FsmS
       const scope = ['configurations'];
       const after = pagePosition(request.pageToken, scope, isText);
       const limit = pageSize(request.pageSize, 100, 1_000);
-      const page = await store.listConfigurationNames(after, limit, call.signal);
+      const list = {
+        read: (from: string | undefined, count: number) =>
+          store.listConfigurationNames(from, count, call.signal),
+        nameOf: (name: string) => name,
+      };
+      const page = await grantedPage(call.access, list, after, limit);
       return create(pb.ListConfigurationsResponseSchema, {
         names: [...page.items],
         nextPageToken: page.next === undefined ? '' : pageToken(scope, page.next),

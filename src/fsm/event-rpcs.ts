@@ -25,11 +25,11 @@ export function eventRpcs(store: FsmStore, events: Events): Pick<Handlers<typeof
           'events',
           `holds more than ${MAX_BATCH_EVENTS} events; send several batches`,
         );
-      const results = await events.sendAll(request.events, call.signal);
+      const results = await events.sendAll(request.events, call);
       return create(pb.SendEventsResponseSchema, { results });
     },
 
-    streamEvents: (requests, call) => answerFrames(requests, events, call.signal),
+    streamEvents: (requests, call) => answerFrames(requests, events, call),
 
     async getEventOutcome({ configurationName, fsmId, eventId }, call) {
       const found = await store.getOutcome(configurationName, fsmId || undefined, eventId, call.signal);

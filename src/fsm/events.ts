@@ -12,7 +12,7 @@ import {
   type SendEventRequest,
   SendEventRequestSchema,
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import type { Validate } from '../call.js';
+import type { Call, Validate } from '../call.js';
 import type { Clock } from '../clock.js';
 import { Fault } from '../fault.js';
 import { type Answer, type Command, type Event, MAX_EVENTS_PER_STEP } from './machine.js';
@@ -39,6 +39,9 @@ interface Item {
   readonly command: Command;
 }
 
+/** What a batch needs of its call. */
+export type BatchCall = Pick<Call, 'signal' | 'access'>;
+
 /** Runs `step` after whatever was queued for the same machine before it. */
 export type Queue = (machineKey: string, step: () => Promise<void>) => Promise<void>;
 
@@ -59,10 +62,13 @@ export class Events {
     return this.outcome(addressee, answer as Answer, signal);
   }
 
-  /** Applies a batch; resolves to one result for each event, in order, and never rejects. */
+  /**
+   * Applies a batch; resolves to one result for each event, in order, and never rejects. Nothing of an
+   * event that the caller may not send reaches the store.
+   */
   async sendAll(
     requests: readonly SendEventRequest[],
-    signal: AbortSignal,
+    { signal, access }: BatchCall,
     queue: Queue = atOnce,
   ): Promise<EventResult[]> {
     const results: EventResult[] = new Array(requests.length);
@@ -71,6 +77,10 @@ export class Events {
       const violations = this.#options.validate(SendEventRequestSchema, request);
       if (violations.length > 0) {
         results[index] = this.#errorResult(invalid(violations));
+        return;
+      }
+      if (!access.allows(request.configurationName)) {
+        results[index] = this.#errorResult(access.denial());
         return;
       }
       const key = JSON.stringify([request.configurationName, request.fsmId]);

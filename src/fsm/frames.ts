@@ -10,7 +10,7 @@ import {
   StreamEventsResponseSchema,
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { Fault } from '../fault.js';
-import { type Events, MAX_BATCH_EVENTS } from './events.js';
+import { type BatchCall, type Events, MAX_BATCH_EVENTS } from './events.js';
 
 const MAX_FRAMES = 64;
 const MAX_EVENTS = 10_000;
@@ -19,16 +19,16 @@ const MAX_EVENTS = 10_000;
 export async function* answerFrames(
   frames: AsyncIterable<StreamEventsRequest>,
   events: Events,
-  signal: AbortSignal,
+  call: BatchCall,
 ): AsyncGenerator<StreamEventsResponse> {
-  const window = new FrameWindow(events, signal);
+  const window = new FrameWindow(events, call);
   void window.read(frames);
   yield* window.answers();
 }
 
 class FrameWindow {
   readonly #events: Events;
-  readonly #signal: AbortSignal;
+  readonly #call: BatchCall;
   readonly #ready: { response: StreamEventsResponse; size: number }[] = [];
   /** The end of each machine's line; a machine without events under way has none. */
   readonly #lines = new Map<string, Promise<void>>();
@@ -38,10 +38,10 @@ class FrameWindow {
   #failure: unknown;
   #wake: () => void = () => {};
 
-  constructor(events: Events, signal: AbortSignal) {
+  constructor(events: Events, call: BatchCall) {
     this.#events = events;
-    this.#signal = signal;
-    signal.addEventListener('abort', () => this.#wake(), { once: true });
+    this.#call = call;
+    call.signal.addEventListener('abort', () => this.#wake(), { once: true });
   }
 
   /** Reads while there is room. Never rejects: a failure is thrown by `answers`. */
@@ -50,8 +50,8 @@ class FrameWindow {
       for await (const frame of frames) {
         if (frame.events.length > MAX_BATCH_EVENTS) throw tooManyEvents();
         this.#start(frame);
-        while (this.#isFull() && !this.#signal.aborted) await this.#change();
-        if (this.#signal.aborted) throw this.#signal.reason;
+        while (this.#isFull() && !this.#call.signal.aborted) await this.#change();
+        if (this.#call.signal.aborted) throw this.#call.signal.reason;
       }
     } catch (error) {
       this.#failure = error;
@@ -69,7 +69,7 @@ class FrameWindow {
         this.#eventCount -= next.size;
         this.#wake();
       }
-      if (this.#signal.aborted) throw this.#signal.reason;
+      if (this.#call.signal.aborted) throw this.#call.signal.reason;
       if (this.#inputEnded && this.#frameCount === 0) break;
       await this.#change();
     }
@@ -81,7 +81,7 @@ class FrameWindow {
     this.#frameCount += 1;
     this.#eventCount += events.length;
     const queue = (key: string, step: () => Promise<void>) => this.#enqueue(key, step);
-    void this.#events.sendAll(events, this.#signal, queue).then((results) => {
+    void this.#events.sendAll(events, this.#call, queue).then((results) => {
       const response = create(StreamEventsResponseSchema, { frameId, results });
       this.#ready.push({ response, size: events.length });
       this.#wake();

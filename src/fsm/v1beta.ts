@@ -85,7 +85,7 @@ function configurationRpcs({
 
     async getAllConfigurations({ value: name }, call) {
       const list = new IdList('StreamAllConfigurations');
-      if (name === '') for await (const id of allNames(store, call)) list.add(id);
+      if (name === '') for await (const each of grantedNames(store, call)) list.add(each);
       else
         for await (const found of allVersions(store, name, call)) list.add(messages.configurationId(found));
       return create(beta.ListResponseSchema, { ids: list.ids });
@@ -213,11 +213,11 @@ async function newestHistory(
   return { history: history.reverse(), omitted: 0 };
 }
 
-async function* allNames(store: FsmStore, call: Call): AsyncGenerator<string> {
+async function* grantedNames(store: FsmStore, call: Call): AsyncGenerator<string> {
   let after: string | undefined;
   do {
     const page = await store.listConfigurationNames(after, CHUNK, call.signal);
-    yield* page.items;
+    yield* page.items.filter((name) => call.access.allows(name));
     after = page.next;
   } while (after !== undefined);
 }

@@ -7,7 +7,7 @@ import type { Status } from '../../gen/google/rpc/status_pb.js';
 import { StatemachineService } from '../../gen/statemachine/v1beta/statemachine_pb.js';
 import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import type { BusStore } from '../bus/store.js';
+import type { BusStore, BusStoreObserver } from '../bus/store.js';
 import type { ServiceBinding, Validate } from '../call.js';
 import { systemClock } from '../clock.js';
 import type { Config, ServiceName } from '../config.js';
@@ -34,7 +34,7 @@ const SHARED_SHARDS = 16;
 export interface Engine {
   readonly placement: PlacementStore;
   fsmStore(options: { shardCount: number; outcomeRetentionMs: number }): FsmStore;
-  busStore(): BusStore;
+  busStore(observer?: BusStoreObserver): BusStore;
   describe(): EngineDescription;
   close(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import {
 } from '@connectrpc/connect';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { compressionGzip } from '@connectrpc/connect-node';
+import type { Caller } from './caller.js';
 import { connectError, faultOf } from './connect-errors.js';
 import type { Failure } from './failure.js';
 import type { Limits } from './limits.js';
@@ -20,6 +21,8 @@ import { OpenCall } from './open-call.js';
 import type { Rpc } from './pipeline.js';
 
 const TIMEOUT_KEY = createContextKey(Number.POSITIVE_INFINITY, { description: 'timeout in ms' });
+const NOBODY: Caller = { authorization: undefined, peer: { address: '', certificate: undefined } };
+const CALLER_KEY = createContextKey(NOBODY, { description: 'who calls' });
 
 /** The rpcs by path. */
 export function mountConnect(rpcs: readonly Rpc[], limits: Limits): Map<string, UniversalHandler> {
@@ -35,9 +38,9 @@ export function mountConnect(rpcs: readonly Rpc[], limits: Limits): Map<string, 
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 }
 
-/** Hands a request's timeout to its handler. */
-export function contextWith(timeoutMs: number) {
-  return createContextValues().set(TIMEOUT_KEY, timeoutMs);
+/** Hands a request's timeout, and what is known of its caller, to its handler. */
+export function contextWith(timeoutMs: number, caller: Caller) {
+  return createContextValues().set(TIMEOUT_KEY, timeoutMs).set(CALLER_KEY, caller);
 }
 
 function mount(router: ConnectRouter, rpc: Rpc): void {
@@ -101,6 +104,14 @@ class ConnectCall extends OpenCall {
     this.#reject = reject;
     context.signal.addEventListener('abort', () => this.cancel(), { once: true });
     if (context.signal.aborted) this.cancel();
+  }
+
+  override get authorization() {
+    return this.#context.values.get(CALLER_KEY).authorization;
+  }
+
+  override get peer() {
+    return this.#context.values.get(CALLER_KEY).peer;
   }
 
   protected override reply(response: unknown): void {

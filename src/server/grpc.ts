@@ -15,9 +15,11 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js';
 import type { Status } from '../../gen/google/rpc/status_pb.js';
+import type { Peer } from '../auth/peer.js';
 import { Fault } from '../fault.js';
 import type { Failure } from './failure.js';
 import { OpenCall } from './open-call.js';
+import { PEER_HEADER, type Peers } from './peers.js';
 import { Malformed, type Rpc } from './pipeline.js';
 import { statusBytes } from './status.js';
 
@@ -26,26 +28,36 @@ export const TIMEOUT_HEADER = 'switchgear-timeout-ms';
 
 type Reader = ServerReadableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
 type Writer = ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
+type GrpcJsCall = ServerUnaryCall<unknown, Buffer> | Reader | Writer;
 
-/** Registers every rpc with a grpc-js server. */
-export function mountGrpc(server: Server, rpcs: readonly Rpc[], sendMaxBytes: number): void {
+/** What the calls of a server share. */
+interface Mount {
+  readonly sendMaxBytes: number;
+  readonly peers: Peers;
+}
+
+/**
+ * Registers every rpc with a grpc-js server. A call's metadata has PEER_HEADER (peers.ts), which is the
+ * number of its connection in `peers`; it is not there on a server that asks nobody who they are.
+ */
+export function mountGrpc(server: Server, rpcs: readonly Rpc[], sendMaxBytes: number, peers: Peers): void {
   for (const rpc of rpcs) {
     const path = `/${rpc.name}`;
-    const { handle, type } = shapeOf(rpc, sendMaxBytes);
+    const { handle, type } = shapeOf(rpc, { sendMaxBytes, peers });
     server.register(path, handle as never, (bytes: Buffer) => bytes, deserializer(rpc), type);
   }
 }
 
-function shapeOf(rpc: Rpc, sendMaxBytes: number): { handle: unknown; type: string } {
+function shapeOf(rpc: Rpc, mount: Mount): { handle: unknown; type: string } {
   switch (rpc.method.methodKind) {
     case 'unary':
-      return { handle: unary(rpc, sendMaxBytes), type: 'unary' };
+      return { handle: unary(rpc, mount), type: 'unary' };
     case 'client_streaming':
-      return { handle: clientStream(rpc, sendMaxBytes), type: 'clientStream' };
+      return { handle: clientStream(rpc, mount), type: 'clientStream' };
     case 'server_streaming':
-      return { handle: serverStream(rpc, sendMaxBytes), type: 'serverStream' };
+      return { handle: serverStream(rpc, mount), type: 'serverStream' };
     case 'bidi_streaming':
-      return { handle: bidi(rpc, sendMaxBytes), type: 'bidi' };
+      return { handle: bidi(rpc, mount), type: 'bidi' };
   }
 }
 
@@ -61,32 +73,32 @@ function deserializer({ method }: Rpc): (bytes: Buffer) => unknown {
   };
 }
 
-function unary(rpc: Rpc, sendMaxBytes: number) {
+function unary(rpc: Rpc, mount: Mount) {
   return (grpcCall: ServerUnaryCall<unknown, Buffer>, callback: sendUnaryData<Buffer>): void => {
-    const call = new AnsweredCall(rpc, grpcCall.metadata, callback, sendMaxBytes);
+    const call = new AnsweredCall(rpc, grpcCall, callback, mount);
     grpcCall.once('cancelled', () => call.cancel());
     void rpc.unary(call, grpcCall.request);
   };
 }
 
-function clientStream(rpc: Rpc, sendMaxBytes: number) {
+function clientStream(rpc: Rpc, mount: Mount) {
   return (grpcCall: ServerReadableStream<unknown, Buffer>, callback: sendUnaryData<Buffer>): void => {
-    const call = new AnsweredCall(rpc, grpcCall.metadata, callback, sendMaxBytes);
+    const call = new AnsweredCall(rpc, grpcCall, callback, mount);
     grpcCall.once('cancelled', () => call.cancel());
     void rpc.clientStream(call, new Requests(grpcCall));
   };
 }
 
-function serverStream(rpc: Rpc, sendMaxBytes: number) {
+function serverStream(rpc: Rpc, mount: Mount) {
   return (grpcCall: ServerWritableStream<unknown, Buffer>): void => {
-    const call = new StreamedCall(rpc, grpcCall.metadata, grpcCall, sendMaxBytes);
+    const call = new StreamedCall(rpc, grpcCall, mount);
     void call.pump(rpc.serverStream(call, grpcCall.request));
   };
 }
 
-function bidi(rpc: Rpc, sendMaxBytes: number) {
+function bidi(rpc: Rpc, mount: Mount) {
   return (grpcCall: ServerDuplexStream<unknown, Buffer>): void => {
-    const call = new StreamedCall(rpc, grpcCall.metadata, grpcCall, sendMaxBytes);
+    const call = new StreamedCall(rpc, grpcCall, mount);
     void call.pump(rpc.bidi(call, new Requests(grpcCall)));
   };
 }
@@ -133,19 +145,39 @@ class Requests implements AsyncIterableIterator<unknown, undefined> {
   }
 }
 
-/** A call with one answer. */
-class AnsweredCall extends OpenCall {
-  readonly #callback: sendUnaryData<Buffer>;
-  readonly #sendMaxBytes: number;
+/** What both kinds of calls know of their caller. */
+abstract class GrpcCall extends OpenCall {
+  readonly #grpcCall: GrpcJsCall;
+  protected readonly mount: Mount;
 
-  constructor(rpc: Rpc, metadata: Metadata, callback: sendUnaryData<Buffer>, sendMaxBytes: number) {
-    super(rpc, timeoutOf(metadata));
+  constructor(rpc: Rpc, grpcCall: GrpcJsCall, mount: Mount) {
+    super(rpc, timeoutOf(grpcCall.metadata));
+    this.#grpcCall = grpcCall;
+    this.mount = mount;
+  }
+
+  override get authorization(): string | undefined {
+    return this.#grpcCall.metadata.get('authorization')[0] as string | undefined;
+  }
+
+  override get peer(): Peer {
+    const [number] = this.#grpcCall.metadata.get(PEER_HEADER);
+    const peer = number === undefined ? undefined : this.mount.peers.get(number as string);
+    return peer ?? { address: hostOf(this.#grpcCall.getPeer()), certificate: undefined };
+  }
+}
+
+/** A call with one answer. */
+class AnsweredCall extends GrpcCall {
+  readonly #callback: sendUnaryData<Buffer>;
+
+  constructor(rpc: Rpc, grpcCall: GrpcJsCall, callback: sendUnaryData<Buffer>, mount: Mount) {
+    super(rpc, grpcCall, mount);
     this.#callback = callback;
-    this.#sendMaxBytes = sendMaxBytes;
   }
 
   protected override reply(response: unknown): void {
-    const bytes = serialize(this.rpc, response, this.#sendMaxBytes);
+    const bytes = serialize(this.rpc, response, this.mount.sendMaxBytes);
     this.#callback(null, bytes, trailersOf(this));
   }
 
@@ -155,15 +187,13 @@ class AnsweredCall extends OpenCall {
 }
 
 /** A call with a stream of answers. */
-class StreamedCall extends OpenCall {
+class StreamedCall extends GrpcCall {
   readonly #writer: Writer;
-  readonly #sendMaxBytes: number;
   #onWritable: (() => void) | undefined;
 
-  constructor(rpc: Rpc, metadata: Metadata, writer: Writer, sendMaxBytes: number) {
-    super(rpc, timeoutOf(metadata));
+  constructor(rpc: Rpc, writer: Writer, mount: Mount) {
+    super(rpc, writer, mount);
     this.#writer = writer;
-    this.#sendMaxBytes = sendMaxBytes;
     writer.on('drain', () => this.#resume());
     writer.once('cancelled', () => this.cancel());
   }
@@ -172,7 +202,7 @@ class StreamedCall extends OpenCall {
   async pump(responses: AsyncIterable<unknown>): Promise<void> {
     for await (const response of responses) {
       try {
-        await this.#write(serialize(this.rpc, response, this.#sendMaxBytes));
+        await this.#write(serialize(this.rpc, response, this.mount.sendMaxBytes));
       } catch (error) {
         this.fail(error);
       }
@@ -203,6 +233,12 @@ class StreamedCall extends OpenCall {
 }
 
 const LARGE_BYTES = 64 * 1024;
+
+/** grpc-js writes addresses with their port, also those of IPv6 without brackets. */
+function hostOf(peer: string): string {
+  const at = peer.lastIndexOf(':');
+  return at < 0 ? '' : peer.slice(0, at);
+}
 
 function timeoutOf(metadata: Metadata): number {
   const [timeout] = metadata.get(TIMEOUT_HEADER);

@@ -3,16 +3,18 @@
  * to stop; by then health has said so, and callers have had time to go elsewhere.
  */
 import type { Logger } from 'pino';
+import type { Authenticator } from '../auth/authenticator.js';
 import type { ServiceBinding, Validate } from '../call.js';
 import { GrpcPort } from './grpc-port.js';
 import type { HealthBook } from './health.js';
 import { HttpPort } from './http-port.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import type { Metrics } from './metrics.js';
-import { Pipeline } from './pipeline.js';
+import { Pipeline, type PipelineOptions } from './pipeline.js';
+import { openTls, type TlsFiles } from './tls.js';
 import { Web } from './web.js';
 
-export interface TransportOptions {
+export interface TransportOptions extends Partial<TlsFiles> {
   readonly host: string;
   /** 0 = any free one. */
   readonly grpcPort: number;
@@ -22,6 +24,10 @@ export interface TransportOptions {
   readonly validate: Validate;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Undefined = nobody is asked who they are, and everybody may do everything. */
+  readonly authenticator?: Authenticator | undefined;
+  /** For tests that serve something else. */
+  readonly ruleOf?: PipelineOptions['ruleOf'];
   /** Origins of pages that may call, besides our own. */
   readonly corsOrigins?: readonly string[];
   readonly limits?: Partial<Limits>;
@@ -31,6 +37,8 @@ export interface Transports {
   /** `host:port`, as bound. */
   readonly grpcAddress: string;
   readonly httpAddress: string;
+  /** When the certificate ends, in Unix milliseconds; undefined = plaintext. */
+  readonly certificateEndMs: number | undefined;
   /**
    * Says goodbye on both ports, lets unary calls finish, tells streams to end, and closes what is left
    * after `graceMs`. Resolves when every connection is closed.
@@ -40,19 +48,33 @@ export interface Transports {
 
 /** Listens on both ports; rejects with one line if either cannot. */
 export async function startTransports(options: TransportOptions): Promise<Transports> {
-  const { host, bindings, validate, metrics, log, health, corsOrigins = [] } = options;
+  const { host, bindings, metrics, log, health, authenticator, corsOrigins = [] } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const pipeline = new Pipeline({ validate, log, metrics });
+  const pipeline = new Pipeline(options);
   const rpcs = bindings.flatMap((binding) => pipeline.wrap(binding));
-  const web = new Web({ rpcs, limits, corsOrigins, health, metrics, log });
-  const grpc = new GrpcPort(host, options.grpcPort, limits, rpcs);
-  const http = new HttpPort(host, options.httpPort, limits, web);
+  const web = new Web({ rpcs, limits, corsOrigins, health, metrics, log, authenticator });
+  const tls = openTls(options, { limits, metrics, log });
+  const grpc = new GrpcPort({
+    host,
+    port: options.grpcPort,
+    limits,
+    rpcs,
+    tls,
+    asksWho: authenticator !== undefined,
+  });
+  const http = new HttpPort({ host, port: options.httpPort, limits, web, tls });
   const ports = [grpc, http] as const;
   try {
     const [grpcAddress, httpAddress] = [await grpc.listen(), await http.listen()];
-    return { grpcAddress, httpAddress, drain: (graceMs) => drain(pipeline, ports, graceMs) };
+    return {
+      grpcAddress,
+      httpAddress,
+      certificateEndMs: tls?.certificateEndMs,
+      drain: (graceMs) => drain(pipeline, ports, graceMs).finally(() => tls?.close()),
+    };
   } catch (error) {
     await Promise.all(ports.map((port) => port.close()));
+    tls?.close();
     throw error;
   }
 }

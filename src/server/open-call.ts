@@ -4,15 +4,18 @@
  * once, by its answer, its failure, its deadline, its caller's leaving or the drain, and everything that
  * happens afterwards is ignored.
  */
-import type { Call } from '../call.js';
+import type { ClientAccess } from '../auth/client.js';
+import type { Peer } from '../auth/peer.js';
+import { type Access, type Call, EVERYTHING } from '../call.js';
 import { Fault } from '../fault.js';
 import { CallSignal } from './call-signal.js';
+import type { Caller } from './caller.js';
 import { marginMs } from './deadline.js';
 import type { Failure } from './failure.js';
 import type { Rpc } from './pipeline.js';
 import { TICK_MS, WheelEntry } from './timer-wheel.js';
 
-export abstract class OpenCall extends WheelEntry implements Call {
+export abstract class OpenCall extends WheelEntry implements Call, Caller {
   readonly rpc: Rpc;
   readonly startMs = performance.now();
   /** By performance.now(). */
@@ -24,6 +27,10 @@ export abstract class OpenCall extends WheelEntry implements Call {
   ended = false;
   /** In the pipeline's list of calls. */
   place = -1;
+  /** What the caller is granted; undefined = nobody was asked who they are, or could not show it. */
+  granted: ClientAccess | undefined = undefined;
+  /** The one name that the request is about, once the pipeline has looked. */
+  name: string | undefined = undefined;
   /** Trailers to send with the status. */
   trailers: [name: string, value: string][] | undefined = undefined;
   /** For streams: what else has to stop when the call ends. */
@@ -36,10 +43,18 @@ export abstract class OpenCall extends WheelEntry implements Call {
     this.deadlineMs = this.startMs + timeoutMs;
   }
 
+  /** What the transport knows of the other end; asked only where it matters who calls. */
+  abstract get authorization(): string | undefined;
+  abstract get peer(): Peer;
+
   /** Sends the answer of a unary call. Throws a Fault if it cannot be sent, and nothing was. */
   protected abstract reply(response: unknown): void;
   /** Sends the end of a call: its failure, or for a stream its success. */
   protected abstract close(failure: Failure | undefined): void;
+
+  get access(): Access {
+    return this.granted ?? EVERYTHING;
+  }
 
   get signal(): AbortSignal {
     if (this.#signal === undefined) {
@@ -64,7 +79,12 @@ export abstract class OpenCall extends WheelEntry implements Call {
   /** The caller has gone: nobody waits for the handler's answer. */
   cancel(): void {
     if (this.ended) return;
-    this.abort(new Fault('CANCELLED', 'the caller cancelled the call'));
+    this.end(new Fault('CANCELLED', 'the caller cancelled the call'));
+  }
+
+  /** Ends the call at once, whatever its handler is at. */
+  end(fault: Fault): void {
+    this.abort(fault);
     this.fail(this.abortFault);
   }
 

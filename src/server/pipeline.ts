@@ -1,8 +1,8 @@
 /**
  * What happens around every handler, once for both ports: one signal for deadline, cancellation and
- * drain; validation; the handler; what it threw becomes a status; duration and code are counted; a
- * failed call is one line in the log. The transports before it know bytes, the handlers behind it know
- * messages, and neither knows the other.
+ * drain; who calls, and what that caller may do; validation; the handler; what it threw becomes a status;
+ * duration and code are counted; a failed call is one line in the log. The transports before it know
+ * bytes, the handlers behind it know messages, and neither knows the other.
  *
  * The hot path is a unary call that succeeds: one object per call, one promise, no closure, no timer of
  * its own, and a signal only when the handler asks for it. Server processor time a call, of which
@@ -12,10 +12,14 @@
 import { randomUUID } from 'node:crypto';
 import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
 import type { Logger } from 'pino';
+import type { Authenticator } from '../auth/authenticator.js';
+import { BY_HANDLER, type Rule, ruleOf } from '../auth/rules.js';
 import type { ServiceBinding, Validate } from '../call.js';
 import { Fault } from '../fault.js';
+import { Audit } from './audit.js';
 import { CallList } from './call-list.js';
 import { RequestStream, ResponseStream } from './call-streams.js';
+import { accessOf, objectionTo } from './caller.js';
 import { UNARY_DEADLINE_MAX_MS, unreadableTimeout } from './deadline.js';
 import { type Failure, logUnforeseen, toFailure } from './failure.js';
 import type { RpcLatency } from './latency-histogram.js';
@@ -37,6 +41,10 @@ export interface PipelineOptions {
   readonly validate: Validate;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Undefined = nobody is asked who they are, and everybody may do everything. */
+  readonly authenticator?: Authenticator | undefined;
+  /** Who may call what; those of the product, unless other services are served. */
+  readonly ruleOf?: (method: DescMethod) => Rule;
 }
 
 /** All calls of one server. */
@@ -44,12 +52,17 @@ export class Pipeline {
   readonly options: PipelineOptions;
   readonly wheel = new TimerWheel();
   readonly #calls = new CallList<OpenCall>();
+  readonly #authenticator: Authenticator | undefined;
+  readonly #audit: Audit;
   readonly #draining = new Fault('DRAINING', 'the server is stopping; another one will answer');
   #isDraining = false;
   #onIdle: (() => void) | undefined;
 
   constructor(options: PipelineOptions) {
     this.options = options;
+    this.#authenticator = options.authenticator;
+    this.#authenticator?.onChange(() => this.#reviewStreams());
+    this.#audit = new Audit(options.log);
     options.metrics.showLoad({
       callsInFlight: () => this.#calls.size,
       streamsOpen: () => this.#streams().length,
@@ -61,7 +74,7 @@ export class Pipeline {
     return binding.service.methods.map((method) => {
       const handler = binding.handlers[method.localName];
       if (typeof handler !== 'function') throw new Error(`${method} has no handler`);
-      return new Rpc(this, method, handler as Handler);
+      return new Rpc(this, method, (this.options.ruleOf ?? ruleOf)(method), handler as Handler);
     });
   }
 
@@ -71,6 +84,7 @@ export class Pipeline {
       call.fail(this.#draining);
       return false;
     }
+    if (this.#authenticator !== undefined && !this.identify(call)) return false;
     if (Number.isNaN(call.deadlineMs)) {
       call.fail(unreadableTimeout());
       return false;
@@ -88,6 +102,7 @@ export class Pipeline {
     const durationMs = performance.now() - call.startMs;
     call.rpc.latency.observe(call.failure?.code ?? 'OK', durationMs);
     if (call.failure !== undefined) this.#log(call.failure, call, durationMs);
+    if (call.rpc.isAudited) this.#audit.act(actOf(call, durationMs));
     if (this.#calls.size === 0) this.#onIdle?.();
   }
 
@@ -113,6 +128,31 @@ export class Pipeline {
     this.wheel.close();
   }
 
+  /**
+   * Asks who calls, and whether that client may call this about anything at all. False when not; the call
+   * has failed then, and nothing that it sent was looked at.
+   */
+  identify(call: OpenCall): boolean {
+    const { rule } = call.rpc;
+    if (this.#authenticator === undefined || rule.kind === 'open') return true;
+    try {
+      call.granted = accessOf(this.#authenticator, rule.need, call);
+      if (call.granted.isAny) return true;
+      call.fail(call.granted.denial());
+    } catch (error) {
+      call.fail(error);
+    }
+    return false;
+  }
+
+  /** Ends the streams that would not be let in any more, now that what clients may do has changed. */
+  #reviewStreams(): void {
+    for (const call of this.#streams()) {
+      const fault = call.granted && objectionTo(call.granted, call.name);
+      if (fault !== undefined) call.end(fault);
+    }
+  }
+
   #streams(): OpenCall[] {
     return this.#calls.all().filter((call) => !call.rpc.isUnary);
   }
@@ -127,9 +167,15 @@ export class Pipeline {
     });
   }
 
-  #log({ fault, code }: Failure, { rpc }: OpenCall, durationMs: number): void {
+  #log({ fault, code }: Failure, call: OpenCall, durationMs: number): void {
     const { log } = this.options;
-    const context = { rpc: rpc.name, code, duration_ms: Math.round(durationMs * 1000) / 1000 };
+    const isRefusal = fault.kind === 'unauthenticated' || fault.kind === 'denied';
+    const context = {
+      rpc: call.rpc.name,
+      code,
+      duration_ms: rounded(durationMs),
+      ...(isRefusal ? whoseCall(call) : {}),
+    };
     if (fault.kind === 'internal') {
       logUnforeseen(log, fault, context);
       return;
@@ -149,16 +195,21 @@ export class Rpc {
   /** `switchgear.fsm.v1.FsmService/SendEvent` */
   readonly name: string;
   readonly isUnary: boolean;
+  readonly rule: Rule;
+  /** Whether every call of it is an administrative act. */
+  readonly isAudited: boolean;
   readonly latency: RpcLatency;
   readonly #domain: string;
   readonly #handler: Handler;
 
-  constructor(pipeline: Pipeline, method: DescMethod, handler: Handler) {
+  constructor(pipeline: Pipeline, method: DescMethod, rule: Rule, handler: Handler) {
     this.pipeline = pipeline;
     this.method = method;
     this.name = `${method.parent.typeName}/${method.name}`;
     this.isUnary = method.methodKind === 'unary';
     this.latency = pipeline.options.metrics.latencyOf(this.name);
+    this.rule = rule;
+    this.isAudited = rule.kind !== 'open' && rule.need.verb === 'manage';
     this.#domain = domainOf(method.parent.typeName);
     this.#handler = handler;
   }
@@ -166,7 +217,7 @@ export class Rpc {
   async unary(call: OpenCall, request: unknown): Promise<void> {
     if (!this.pipeline.admit(call)) return;
     try {
-      this.check(request);
+      this.#admitRequest(call, request);
       call.succeed(await this.#handler(request, call));
     } catch (error) {
       call.fail(error);
@@ -185,7 +236,7 @@ export class Rpc {
   /** The answers end with the call; how it failed, if it did, is in `call.failure`. */
   serverStream(call: OpenCall, request: unknown): AsyncIterable<unknown> {
     return new ResponseStream(call, () => {
-      this.check(request);
+      this.#admitRequest(call, request);
       return this.#handler(request, call) as AsyncIterable<unknown>;
     });
   }
@@ -193,6 +244,16 @@ export class Rpc {
   bidi(call: OpenCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown> {
     const input = new RequestStream(call, requests);
     return new ResponseStream(call, () => this.#handler(input, call) as AsyncIterable<unknown>);
+  }
+
+  /** Throws unless the one request of a call is right and about something that the caller is granted. */
+  #admitRequest(call: OpenCall, request: unknown): void {
+    this.check(request);
+    if (call.granted === undefined && !this.isAudited) return;
+    const name = this.rule.kind === 'named' ? this.rule.nameIn(request as never) : BY_HANDLER;
+    if (name === BY_HANDLER) return;
+    call.name = name;
+    call.access.require(name);
   }
 
   /** Throws unless a request is a message that keeps to its proto. */
@@ -209,6 +270,21 @@ export class Rpc {
   describe(error: unknown, call: OpenCall): Failure {
     return toFailure(error, call.abortFault, this.#domain);
   }
+}
+
+function actOf(call: OpenCall, durationMs: number) {
+  const code = call.failure?.code ?? ('OK' as const);
+  const name = call.name ?? null;
+  return { rpc: call.rpc.name, ...whoseCall(call), name, code, duration_ms: rounded(durationMs) };
+}
+
+/** Never what the caller said it was: only what was shown. */
+function whoseCall({ granted, peer }: OpenCall) {
+  return { client: granted?.client.id ?? null, address: peer.address };
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
 
 function messageOf(cause: unknown): string {

@@ -23,7 +23,10 @@ export const placeFsm: Place = ({ config, validate, itemStatus, release, metrics
     protoServices: [FsmService.typeName, StatemachineService.typeName],
     bindings: [
       bind(FsmService, fsmService(events)),
-      bind(StatemachineService, v1betaService({ ...events, release, tlsEnabled: false })),
+      bind(
+        StatemachineService,
+        v1betaService({ ...events, release, tlsEnabled: config.tlsCertFile !== undefined }),
+      ),
     ],
     engine: engine.describe(),
     ping: (signal) => store.ping(signal),

@@ -10,6 +10,7 @@ import type { Config } from '../config.js';
 import { banner } from './banner.js';
 import { type Composition, compose, SERVED_PROTOS } from './compose.js';
 import { itemStatus } from './failure.js';
+import { type Guard, openGuard } from './guard.js';
 import { HealthBook, healthService } from './health.js';
 import { startTransports, type Transports } from './listen.js';
 import { openLog } from './log.js';
@@ -17,6 +18,7 @@ import { Metrics } from './metrics.js';
 import { watchStores } from './readiness.js';
 import { reflectionBindings } from './reflection.js';
 import { createValidate } from './validation.js';
+import { reload } from './watched-files.js';
 
 /** How long NOT_SERVING stands before connections are told to go. */
 const NOTICE_MS = 500;
@@ -33,6 +35,9 @@ export interface ServeOptions {
 export async function serve(options: ServeOptions): Promise<void> {
   const log = openLog(options.config.logLevel);
   const stopAsked = signalled();
+  // Where there is nothing to read again, a terminal that hangs up ends the process as it always did.
+  if (options.config.authFile !== undefined || options.config.tlsCertFile !== undefined)
+    process.on('SIGHUP', reload);
   const server = await start(options, log);
   log.info({ signal: await stopAsked }, 'stopping');
   await server.stop();
@@ -45,7 +50,21 @@ export interface Server {
 }
 
 /** Starts everything and prints the banner; rejects with one line for the operator. */
-export async function start({ config, release }: ServeOptions, log: Logger): Promise<Server> {
+export async function start(options: ServeOptions, log: Logger): Promise<Server> {
+  const guard = await openGuard(options.config, log);
+  try {
+    return await startServices(options, guard, log);
+  } catch (error) {
+    guard?.close();
+    throw error;
+  }
+}
+
+async function startServices(
+  { config, release }: ServeOptions,
+  guard: Guard | undefined,
+  log: Logger,
+): Promise<Server> {
   const metrics = new Metrics();
   const validate = createValidate(SERVED_PROTOS);
   const composition = await compose({
@@ -61,14 +80,16 @@ export async function start({ config, release }: ServeOptions, log: Logger): Pro
     await watchStores(composition.services, health, log, probing.signal);
     const transports = await startTransports({
       ...config,
-      bindings: withOwnServices(composition.bindings, health),
+      bindings: withOwnServices(composition.bindings, health, config.reflection),
+      authenticator: guard?.auth,
       health,
       validate,
       metrics,
       log,
     });
-    announce({ config, release, transports, composition });
-    return { transports, stop: () => stop(transports, health, composition, probing) };
+    announce({ config, release, transports, composition, clientCount: guard?.auth.clientCount });
+    const stopAll = () => stop(transports, health, composition, probing);
+    return { transports, stop: () => stopAll().finally(() => guard?.close()) };
   } catch (error) {
     probing.abort();
     await composition.close();
@@ -76,9 +97,14 @@ export async function start({ config, release }: ServeOptions, log: Logger): Pro
   }
 }
 
-/** What every server offers beside its services: health, and reflection over all of it. */
-function withOwnServices(bindings: readonly ServiceBinding[], health: HealthBook): ServiceBinding[] {
+/** What every server offers beside its services: health, and unless switched off reflection over all of it. */
+function withOwnServices(
+  bindings: readonly ServiceBinding[],
+  health: HealthBook,
+  reflection: Config['reflection'],
+): ServiceBinding[] {
   const served = [...bindings, bind(Health, healthService(health))];
+  if (reflection === 'off') return served;
   return [...served, ...reflectionBindings(served.map(({ service }) => service.typeName))];
 }
 
@@ -95,7 +121,13 @@ async function stop(
   await composition.close();
 }
 
-function announce(facts: ServeOptions & { transports: Transports; composition: Composition }): void {
+interface Announced extends ServeOptions {
+  readonly transports: Transports;
+  readonly composition: Composition;
+  readonly clientCount: number | undefined;
+}
+
+function announce(facts: Announced): void {
   const { transports, composition } = facts;
   const text = banner({
     ...facts,

@@ -7,16 +7,22 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { Logger } from 'pino';
+import type { Authenticator } from '../auth/authenticator.js';
+import { METRICS_NAME, METRICS_NEED } from '../auth/rules.js';
 import { Fault } from '../fault.js';
+import { accessOf, type Caller } from './caller.js';
 import { contextWith, mountConnect } from './connect.js';
-import { errorJson, withDetails } from './connect-errors.js';
+import { withDetails } from './connect-errors.js';
 import { CrossOrigin } from './cross-origin.js';
 import { takeTimeoutMs } from './deadline.js';
+import type { Failure } from './failure.js';
 import type { HealthBook } from './health.js';
 import type { Limits } from './limits.js';
 import type { Metrics } from './metrics.js';
+import { peerOf } from './peers.js';
 import type { Rpc } from './pipeline.js';
-import { domainOf, faultToStatus, statusBytes } from './status.js';
+import { RefusedCall, sendFault, sendJson } from './refusal.js';
+import { domainOf } from './status.js';
 
 export interface WebOptions {
   readonly rpcs: readonly Rpc[];
@@ -25,6 +31,8 @@ export interface WebOptions {
   readonly health: HealthBook;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Undefined = nobody is asked who they are. */
+  readonly authenticator?: Authenticator | undefined;
 }
 
 // Nothing that is served here is a page: a browser shall run, frame, guess and keep none of it.
@@ -39,12 +47,14 @@ const SAFETY_HEADERS = {
 
 export class Web {
   readonly #options: WebOptions;
+  readonly #rpcs: ReadonlyMap<string, Rpc>;
   readonly #handlers: Map<string, UniversalHandler>;
   readonly #crossOrigin: CrossOrigin;
   #isDraining = false;
 
   constructor(options: WebOptions) {
     this.#options = options;
+    this.#rpcs = new Map(options.rpcs.map((rpc) => [`/${rpc.name}`, rpc]));
     this.#handlers = mountConnect(options.rpcs, options.limits);
     this.#crossOrigin = new CrossOrigin(options.corsOrigins);
   }
@@ -65,20 +75,48 @@ export class Web {
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
     const refusal = this.#crossOrigin.admit(request, response);
     if (refusal === 'answered') return;
-    if (refusal !== undefined) return sendJson(response, 403, errorJson(refusal, domainOf(path.slice(1))));
+    const domain = domainOf(path.slice(1));
+    if (refusal !== undefined) return sendFault(response, refusal, { domain, type: undefined });
+    const caller = { authorization: request.headers.authorization, peer: peerOf(request.socket) };
     const handler = this.#handlers.get(path);
-    if (handler !== undefined) return this.#call(handler, request, response);
+    if (handler !== undefined) return this.#call(handler, path, caller, request, response);
     if (path === '/healthz') return sendJson(response, 200, { status: 'up' });
     if (path === '/readyz') return this.#sendReadiness(response);
-    if (path === '/metrics') return this.#sendMetrics(response);
-    refuseUnknown(request, response, path);
+    if (path === '/metrics') return this.#sendMetrics(caller, response);
+    const type = request.headers['content-type'];
+    // Connect's clients know what 404 means, whatever the shape of the call.
+    sendFault(response, notServed(path), {
+      domain,
+      type: type?.startsWith('application/grpc') ? type : undefined,
+    });
   }
 
-  async #call(handler: UniversalHandler, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const context = contextWith(takeTimeoutMs(request.headers));
+  async #call(
+    handler: UniversalHandler,
+    path: string,
+    caller: Caller,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    // The library would read the request before it calls the handler, which asks again.
+    const refused = this.#refused(path, caller);
+    if (refused !== undefined) {
+      const { fault, domain } = refused;
+      return sendFault(response, fault, { domain, type: request.headers['content-type'] });
+    }
+    const context = contextWith(takeTimeoutMs(request.headers), caller);
     const universal = universalRequestFromNodeRequest(request, response, undefined, context);
     const answer = await handler(universal);
     await universalResponseToNodeResponse(withDetails(answer, domainOf(handler.service.typeName)), response);
+  }
+
+  /** How a call fails that is turned away for whose it is. */
+  #refused(path: string, caller: Caller): Failure | undefined {
+    const rpc = this.#rpcs.get(path);
+    if (this.#options.authenticator === undefined || rpc === undefined) return undefined;
+    const call = new RefusedCall(rpc, caller);
+    rpc.pipeline.identify(call);
+    return call.failure;
   }
 
   #sendReadiness(response: ServerResponse): void {
@@ -88,10 +126,25 @@ export class Web {
     sendJson(response, isReady ? 200 : 503, { status: isReady ? 'ready' : 'not ready', services });
   }
 
-  async #sendMetrics(response: ServerResponse): Promise<void> {
+  async #sendMetrics(caller: Caller, response: ServerResponse): Promise<void> {
+    try {
+      const { authenticator } = this.#options;
+      if (authenticator !== undefined) accessOf(authenticator, METRICS_NEED, caller).require(METRICS_NAME);
+    } catch (error) {
+      return this.#refuseMetrics(error, caller, response);
+    }
     const { registry } = this.#options.metrics;
     const text = await registry.metrics();
     response.writeHead(200, { 'content-type': registry.contentType }).end(text);
+  }
+
+  #refuseMetrics(error: unknown, { peer }: Caller, response: ServerResponse): void {
+    if (!(error instanceof Fault)) throw error;
+    const { reason, facts, message } = error;
+    this.#options.log.info({ url: '/metrics', reason, facts, address: peer.address }, message);
+    if (error.kind === 'unauthenticated')
+      response.setHeader('www-authenticate', 'Basic realm="switchgear", charset="UTF-8"');
+    sendFault(response, error, { domain: 'switchgear.server', type: undefined });
   }
 
   /** The caller has gone, or asked in a way that has no answer. */
@@ -110,22 +163,7 @@ export class Web {
   }
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
-}
-
-/** For paths that are no rpc's: gRPC reads its status from headers, everyone else from the body. */
-function refuseUnknown(request: IncomingMessage, response: ServerResponse, path: string): void {
+function notServed(path: string): Fault {
   const method = path.slice(1, 1 + 256);
-  const domain = domainOf(method);
-  const fault = new Fault('NOT_SERVED', `this server does not serve ${method}`, { facts: { method } });
-  const type = request.headers['content-type'] ?? '';
-  if (!type.startsWith('application/grpc')) {
-    sendJson(response, 404, errorJson(fault, domain));
-    return;
-  }
-  const status = faultToStatus(fault, domain);
-  const details = Buffer.from(statusBytes(status)).toString('base64');
-  const trailers = { 'grpc-status': status.code, 'grpc-message': encodeURI(status.message) };
-  response.writeHead(200, { 'content-type': type, ...trailers, 'grpc-status-details-bin': details }).end();
+  return new Fault('NOT_SERVED', `this server does not serve ${method}`, { facts: { method } });
 }

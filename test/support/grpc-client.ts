@@ -10,9 +10,13 @@ type Options = grpc.CallOptions;
 export class GrpcClient {
   readonly client: grpc.Client;
 
-  constructor(address: string, options: grpc.ClientOptions = {}) {
+  constructor(
+    address: string,
+    options: grpc.ClientOptions = {},
+    credentials = grpc.credentials.createInsecure(),
+  ) {
     const channel = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_retries': 0, ...options };
-    this.client = new grpc.Client(address, grpc.credentials.createInsecure(), channel);
+    this.client = new grpc.Client(address, credentials, channel);
   }
 
   /** Sends a message, or bytes that need not be one. */

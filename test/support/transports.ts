@@ -11,13 +11,16 @@ import {
   FsmService,
   file_switchgear_fsm_v1_fsm_service,
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { bind, type Handlers, type ServiceBinding } from '../../src/call.js';
+import type { Authenticator } from '../../src/auth/authenticator.js';
+import { type Rule, ruleOf } from '../../src/auth/rules.js';
+import { bind, type Call, type Handlers, type ServiceBinding } from '../../src/call.js';
 import { Fault } from '../../src/fault.js';
 import { HealthBook, healthService } from '../../src/server/health.js';
 import type { Limits } from '../../src/server/limits.js';
 import { startTransports, type Transports } from '../../src/server/listen.js';
 import { Metrics } from '../../src/server/metrics.js';
 import { reflectionBindings } from '../../src/server/reflection.js';
+import type { TlsFiles } from '../../src/server/tls.js';
 import { createValidate } from '../../src/server/validation.js';
 
 /** Has one rpc, Collect: GetConfigurationRequests in, one RenderConfigurationResponse out. */
@@ -36,13 +39,19 @@ export interface TestServer extends Transports {
 
 export interface TestServerOptions {
   fsm?: Partial<Handlers<typeof FsmService>>;
-  collect?: (requests: AsyncIterable<unknown>, call: { signal: AbortSignal }) => Promise<unknown>;
+  collect?: (requests: AsyncIterable<unknown>, call: Call) => Promise<unknown>;
   limits?: Partial<Limits>;
   corsOrigins?: string[];
+  tls?: Partial<TlsFiles>;
+  authenticator?: Authenticator;
+  logLevel?: string;
 }
 
+/** Collect gets what Get gets. */
+const COLLECT_RULE: Rule = { kind: 'handler', need: { service: 'fsm', verb: 'read' } };
+
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { fsm = {}, collect, limits, corsOrigins } = options;
+  const { fsm = {}, collect, limits, corsOrigins, tls, authenticator, logLevel = 'debug' } = options;
   const log: LogLine[] = [];
   const health = new HealthBook([FsmService.typeName]);
   health.set(FsmService.typeName, true);
@@ -54,6 +63,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     ...reflectionBindings([FsmService.typeName, Health.typeName]),
   ];
   const transports = await startTransports({
+    ...tls,
     host: '127.0.0.1',
     grpcPort: 0,
     httpPort: 0,
@@ -62,16 +72,18 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     metrics,
     corsOrigins,
     limits,
+    authenticator,
+    ruleOf: (method) => (method.parent.typeName === Shapes.typeName ? COLLECT_RULE : ruleOf(method)),
     validate: createValidate(bindings.map(({ service }) => service)),
-    log: pino({ base: null, level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) }),
+    log: pino({ base: null, level: logLevel }, { write: (line: string) => void log.push(JSON.parse(line)) }),
   });
   return {
     ...transports,
     health,
     metrics,
     log,
-    grpcUrl: `http://${transports.grpcAddress}`,
-    httpUrl: `http://${transports.httpAddress}`,
+    grpcUrl: `${tls ? 'https' : 'http'}://${transports.grpcAddress}`,
+    httpUrl: `${tls ? 'https' : 'http'}://${transports.httpAddress}`,
     stop: () => transports.drain(0),
   };
 }

@@ -1680,6 +1680,14 @@ export const SubscribeResponse_GapSchema: GenMessage<SubscribeResponse_Gap> = /*
  * Durability. As of the store behind it, printed at start and told by GetStreamInfo. An answer that was
  * lost leaves a write in doubt: send it again with the same request_id or dedupe_id, and it has one effect.
  *
+ * Callers. Where the server asks who calls, an rpc needs a grant on the stream's name, whether it exists or
+ * not: `bus:read` to get, list and subscribe; `bus:write` to write; `bus:process` to be handed events, to
+ * mark them and to extend leases; `bus:manage` to create, change and delete streams and groups, to seek,
+ * and to replay and purge dead letters. UNAUTHENTICATED for a caller who is not known; PERMISSION_DENIED
+ * with the reason GRANT_MISSING for one who is not granted it, which an event id that names no stream is
+ * too, unless every name is granted. Of a batch the denied item fails alone; ListStreams shows what is
+ * granted. A stream of answers ends with either when its client or its grant is taken away.
+ *
  * Errors of every rpc. INVALID_ARGUMENT with BadRequest.field_violations for a malformed field; NOT_FOUND
  * for a stream or group that does not exist; UNAVAILABLE when the store cannot be reached, with the reason
  * EFFECT_UNKNOWN when a write may have happened; RESOURCE_EXHAUSTED with the reason STORE_FULL when the
@@ -1833,7 +1841,7 @@ export const BusService: GenService<{
   },
   /**
    * Marks up to 1,000 events of any streams and groups, each as by MarkEvent, and answers each in its
-   * place. What concerns one stream and group is one atomic step; the whole is not.
+   * place; PERMISSION_DENIED is the error of that item alone. What concerns one stream and group is one atomic step; the whole is not.
    *
    * @generated from rpc switchgear.bus.v1.BusService.MarkEvents
    */
@@ -1844,7 +1852,7 @@ export const BusService: GenService<{
   },
   /**
    * Moves the deadlines of leases; the tokens stay the same. An ended lease answers STALE and is not
-   * brought back.
+   * brought back. PERMISSION_DENIED is the error of that item alone.
    *
    * @generated from rpc switchgear.bus.v1.BusService.ExtendLeases
    */

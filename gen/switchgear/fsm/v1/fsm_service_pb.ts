@@ -1577,6 +1577,13 @@ export const AuditIndexResponse_DifferenceSchema: GenMessage<AuditIndexResponse_
  * store behind it may cost is the store's durability class, printed at start: on the embedded store
  * it is on disk when answered; Redis is as durable as it is configured to be.
  *
+ * Callers. Where the server asks who calls, an rpc needs a grant on the configuration's name, whether it
+ * exists or not: `fsm:read` to get, list, count, draw and watch; `fsm:write` to create and delete machines
+ * and to send events; `fsm:manage` for CreateConfiguration, SetRetention, ImportFiniteStateMachine and
+ * AuditIndex. UNAUTHENTICATED for a caller who is not known; PERMISSION_DENIED with the reason
+ * GRANT_MISSING for one who is not granted it. Of a batch the denied item fails alone; ListConfigurations
+ * shows what is granted. A stream ends with either when its client or its grant is taken away.
+ *
  * Errors of every rpc. INVALID_ARGUMENT with BadRequest.field_violations for a malformed field;
  * UNAVAILABLE when the store cannot be reached, with the reason EFFECT_UNKNOWN when a write may have
  * happened (send it again with the same id: it has one effect); RESOURCE_EXHAUSTED with the reason

@@ -1,0 +1,68 @@
+/**
+ * Answers of the HTTP port that no handler gives: a Fault in the form of the protocol that the caller
+ * speaks. gRPC and gRPC-Web read their status from headers, Connect's streams from their last frame, and
+ * everybody else from the HTTP status and a body of JSON.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Fault, FaultKind } from '../fault.js';
+import type { Caller } from './caller.js';
+import { errorJson } from './connect-errors.js';
+import { OpenCall } from './open-call.js';
+import type { Rpc } from './pipeline.js';
+import { faultToStatus, statusBytes } from './status.js';
+
+/** For the faults that are found here; the words are Connect's. */
+const HTTP_STATUS: Partial<Record<FaultKind, number>> = {
+  unauthenticated: 401,
+  denied: 403,
+  unimplemented: 404,
+};
+const END_OF_STREAM = 0b00000010;
+const ENVELOPE_HEAD_BYTES = 5;
+
+/** A call that is refused for whose it is, before its request is read: counted and logged like any other. */
+export class RefusedCall extends OpenCall {
+  override readonly authorization: string | undefined;
+  override readonly peer: Caller['peer'];
+
+  constructor(rpc: Rpc, { authorization, peer }: Caller) {
+    super(rpc, Number.POSITIVE_INFINITY);
+    this.authorization = authorization;
+    this.peer = peer;
+  }
+
+  protected override reply(): void {}
+  protected override close(): void {}
+}
+
+export interface Form {
+  readonly domain: string;
+  /** The content type of the request; undefined = JSON is understood. */
+  readonly type: string | undefined;
+}
+
+export function sendFault(response: ServerResponse, fault: Fault, { domain, type = '' }: Form): void {
+  if (type.startsWith('application/grpc')) sendGrpcStatus(response, fault, domain, type);
+  else if (type.startsWith('application/connect+'))
+    response.writeHead(200, { 'content-type': type }).end(endOfStream({ error: errorJson(fault, domain) }));
+  else sendJson(response, HTTP_STATUS[fault.kind] ?? 500, errorJson(fault, domain));
+}
+
+export function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
+}
+
+function sendGrpcStatus(response: ServerResponse, fault: Fault, domain: string, type: string): void {
+  const status = faultToStatus(fault, domain);
+  const details = Buffer.from(statusBytes(status)).toString('base64');
+  const trailers = { 'grpc-status': status.code, 'grpc-message': encodeURI(status.message) };
+  response.writeHead(200, { 'content-type': type, ...trailers, 'grpc-status-details-bin': details }).end();
+}
+
+function endOfStream(end: object): Buffer {
+  const content = Buffer.from(JSON.stringify(end));
+  const head = Buffer.alloc(ENVELOPE_HEAD_BYTES);
+  head[0] = END_OF_STREAM;
+  head.writeUInt32BE(content.length, 1);
+  return Buffer.concat([head, content]);
+}
