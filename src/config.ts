@@ -1,10 +1,12 @@
 /**
  * One typed object from flags, environment and file; every default is stated here. A setting is known
  * by one name: `--grpc-port`, `SWITCHGEAR_GRPC_PORT`, and `grpc-port` in the file. All that is wrong is
- * reported at once, each with where the value came from.
+ * reported at once, each with where the value came from; what only shows when settings are seen together
+ * is looked for in config-checks.ts.
  */
 import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
+import { checkTogether } from './config-checks.js';
 import { DEFAULT_OUTCOME_RETENTION_MS, MAX_OUTCOME_RETENTION_MS } from './fsm/machine.js';
 import * as kind from './setting.js';
 
@@ -28,6 +30,15 @@ export interface Config {
   readonly fsmOutcomeRetentionMs: number;
   readonly logLevel: string;
   readonly insecure: boolean;
+  /** Undefined = nobody is asked who they are. */
+  readonly authFile: string | undefined;
+  /** There when `authFile` is. */
+  readonly authPepperFile: string | undefined;
+  /** Undefined = plaintext. */
+  readonly tlsCertFile: string | undefined;
+  readonly tlsKeyFile: string | undefined;
+  readonly tlsClientCaFile: string | undefined;
+  readonly reflection: 'on' | 'off';
 }
 
 /** A start that cannot go on: every complaint is one line for the operator. */
@@ -64,31 +75,68 @@ const SETTINGS = {
     'how long an event id is remembered after its event',
   ),
   'log-level': kind.oneOf(['debug', 'info', 'warn', 'error', 'silent'], 'info', 'least severe log line'),
+  'auth-file': kind.optionalText('FILE', 'clients and what they may do; `switchgear client add` makes it'),
+  'auth-pepper-file': kind.optionalText('FILE', 'key of the hashes in it, if not AUTH_FILE.pepper'),
+  'tls-cert': kind.optionalText('FILE', 'certificate for both ports, and those between it and its CA'),
+  'tls-key': kind.optionalText('FILE', 'key of the certificate'),
+  'tls-client-ca': kind.optionalText('FILE', 'CA of client certificates, which callers are then asked for'),
+  reflection: kind.oneOf(['on', 'off'], 'on', 'whether anybody may ask what is served'),
   insecure: kind.flag('listen beyond loopback without authentication and TLS'),
 } satisfies Record<string, kind.Setting<unknown>>;
 
-type SettingName = keyof typeof SETTINGS;
-type Values = { [K in SettingName]: (typeof SETTINGS)[K]['fallback'] };
-interface Given {
+export type SettingName = keyof typeof SETTINGS;
+export type Values = { [K in SettingName]: (typeof SETTINGS)[K]['fallback'] };
+export interface Given {
   readonly text: string;
   readonly from: string;
 }
 
+/** A setting as it stands, for people: no secret is in it. */
+export interface SettingRow {
+  readonly setting: string;
+  /** Null = nothing. */
+  readonly value: string | null;
+  /** `default`, or where it was given. */
+  readonly from: string;
+}
+
+export interface Inspection {
+  readonly config: Config;
+  readonly rows: readonly SettingRow[];
+  /** Empty = a start may go on. */
+  readonly complaints: readonly string[];
+}
+
 /** Reads the configuration; throws ConfigError with every complaint. */
 export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Config {
+  const { config, complaints } = inspectConfig(args, env);
+  if (complaints.length > 0) throw new ConfigError(complaints);
+  return config;
+}
+
+/** Reads the configuration as far as it can be read. */
+export function inspectConfig(args: readonly string[], env: NodeJS.ProcessEnv): Inspection {
   const complaints: string[] = [];
   const flags = readFlags(args, complaints);
   const file = readFile(flags.get('config')?.text ?? env.SWITCHGEAR_CONFIG, complaints);
   flags.delete('config');
   const given = new Map([...file, ...readEnvironment(env), ...flags]);
   const values = parseAll(given, complaints);
-  if (!values.insecure && !isLoopback(values.host))
-    complaints.push(
-      `--host ${values.host} can be reached from other machines, and there is no authentication: ` +
-        'listen on 127.0.0.1, or say --insecure if the network is trusted',
-    );
-  if (complaints.length > 0) throw new ConfigError(complaints);
-  return toConfig(values);
+  complaints.push(...checkTogether(values, (name) => given.get(name)?.from ?? `--${name}`));
+  const config = toConfig(values);
+  return { config, rows: rowsOf(given, config), complaints };
+}
+
+function rowsOf(given: ReadonlyMap<string, Given>, { authPepperFile }: Config): SettingRow[] {
+  // What stands by itself without being a constant.
+  const derived: Partial<Record<string, string | undefined>> = { 'auth-pepper-file': authPepperFile };
+  return Object.entries(SETTINGS).map(([setting, of]) => {
+    const { shown, fallback, covered } = of as kind.Setting<unknown>;
+    const it = given.get(setting);
+    if (it !== undefined) return { setting, value: covered?.(it.text) ?? it.text, from: it.from };
+    const standing = shown ?? derived[setting] ?? String(fallback ?? '');
+    return { setting, value: standing === '' ? null : standing, from: 'default' };
+  });
 }
 
 /** The settings as --help shows them. */
@@ -137,14 +185,18 @@ function readFile(path: string | undefined, complaints: string[]): Map<string, G
   const given = new Map<string, Given>();
   if (!path) return given;
   try {
-    const content: unknown = parseYaml(readFileSync(path, 'utf8')) ?? {};
+    const content: unknown = parseYaml(readFileSync(path, 'utf8'), { logLevel: 'error' }) ?? {};
     if (typeof content !== 'object' || Array.isArray(content)) throw new Error('must be a map of settings');
     for (const [name, value] of Object.entries(content as Record<string, unknown>)) {
-      if (isSetting(name)) given.set(name, { text: String(value), from: `${name} in ${path}` });
-      else complaints.push(`${name} in ${path} is not a setting; --help lists them`);
+      const from = `${name} in ${path}`;
+      if (!isSetting(name)) complaints.push(`${from} is not a setting; --help lists them`);
+      else if (isPlain(value)) given.set(name, { text: String(value), from });
+      else complaints.push(`${from}: must be one value, or a list where it takes several`);
     }
   } catch (error) {
-    complaints.push(`configuration file ${path}: ${(error as Error).message}`);
+    // Below its first line the parser quotes the file, which may hold secrets.
+    const [why = ''] = (error as Error).message.split('\n', 1);
+    complaints.push(`configuration file ${path}: ${why.replace(/:$/, '')}`);
   }
   return given;
 }
@@ -180,7 +232,19 @@ function toConfig(values: Values): Config {
     fsmOutcomeRetentionMs: values['fsm-outcome-retention'],
     logLevel: values['log-level'],
     insecure: values.insecure,
+    authFile: values['auth-file'],
+    authPepperFile: values['auth-pepper-file'] ?? (values['auth-file'] && `${values['auth-file']}.pepper`),
+    tlsCertFile: values['tls-cert'],
+    tlsKeyFile: values['tls-key'],
+    tlsClientCaFile: values['tls-client-ca'],
+    reflection: values.reflection,
   };
+}
+
+/** A scalar or a list of them; nothing, or a map, is a slip. */
+function isPlain(value: unknown): boolean {
+  if (Array.isArray(value)) return value.every((item) => !Array.isArray(item) && isPlain(item));
+  return value !== null && typeof value !== 'object';
 }
 
 function isSetting(name: string): name is SettingName {
@@ -194,8 +258,4 @@ function environmentName(setting: string): string {
 function splitOnce(text: string, separator: string): [string, string | undefined] {
   const at = text.indexOf(separator);
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

@@ -15,6 +15,8 @@ export interface Setting<T> {
   parse(text: string): T;
   /** Refused as a flag, since other users of the machine can read those. */
   isSecret?(text: string): boolean;
+  /** The text with its secrets covered, for showing; the whole text unless given. */
+  covered?(text: string): string;
 }
 
 export function text(fallback: string, shape: string, help: string): Setting<string> {
@@ -99,8 +101,22 @@ export function redisUrl(help: string): Setting<string | undefined> {
       throw new Error('must be redis://, rediss://, redis+cluster:// or rediss+cluster:// and name a host');
     return value;
   };
-  const isSecret = (value: string) => /^[^/]*\/\/[^/@]*:[^/@]+@/.test(value);
-  return { fallback: undefined, shape: 'URL', help, parse, isSecret };
+  const isSecret = (value: string) => passwordIn(value) !== '';
+  const covered = (value: string) => value.replace(CREDENTIALS, (all) => `//${userIn(all)}***@`);
+  return { fallback: undefined, shape: 'URL', help, parse, isSecret, covered };
+}
+
+// Up to the last @, however badly it is written.
+const CREDENTIALS = /\/\/(.*)@/s;
+
+/** What stands alone before the @ is a password too. */
+function passwordIn(url: string): string {
+  const credentials = CREDENTIALS.exec(url)?.[1] ?? '';
+  return credentials.slice(credentials.indexOf(':') + 1);
+}
+
+function userIn(url: string): string {
+  return /\/\/([^:@]*:)/.exec(url)?.[1] ?? '';
 }
 
 const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

@@ -7,6 +7,7 @@
  * so that a form never reaches a handler. Callers that are no browser send no `Origin`.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { TLSSocket } from 'node:tls';
 import { cors } from '@connectrpc/connect';
 import { Fault } from '../fault.js';
 
@@ -33,9 +34,12 @@ export class CrossOrigin {
   }
 }
 
-function isOwn(origin: string, { headers }: IncomingMessage): boolean {
+function isOwn(origin: string, { headers, socket }: IncomingMessage): boolean {
   const host = String(headers.host ?? headers[':authority']);
-  return LOCAL_NAME.test(host) && (origin === `http://${host}` || origin === `https://${host}`);
+  if (!LOCAL_NAME.test(host)) return false;
+  // A page that came in plaintext is none of a port that speaks TLS; the other way round it came by a proxy.
+  const isTls = (socket as Partial<TLSSocket>).encrypted === true;
+  return origin === `https://${host}` || (!isTls && origin === `http://${host}`);
 }
 
 function isByScript({ headers }: IncomingMessage): boolean {

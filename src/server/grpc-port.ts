@@ -3,16 +3,19 @@
  * limits to the largest integer, knows no handshake timeout, reads far deadlines wrongly and answers
  * some errors without details; what it has no option for is set on the HTTP/2 server that it makes.
  */
-import type { Http2Server, IncomingHttpHeaders, ServerOptions } from 'node:http2';
+import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream, ServerOptions } from 'node:http2';
+import type { Socket } from 'node:net';
 import { type Metadata, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import { Fault } from '../fault.js';
 import { takeTimeoutMs } from './deadline.js';
 import { grpcStatus, mountGrpc, TIMEOUT_HEADER } from './grpc.js';
 import type { Limits } from './limits.js';
+import { PEER_HEADER, Peers } from './peers.js';
 import type { Rpc } from './pipeline.js';
 import { Port } from './port.js';
 import { careForSessions, type SessionCare } from './session-care.js';
 import { faultToStatus } from './status.js';
+import type { Tls } from './tls.js';
 
 /** The parts of grpc-js's Server that have no option: a new release is checked for them at start. */
 interface ServerInside {
@@ -23,21 +26,37 @@ interface ServerInside {
 const NOT_SERVED_PATH = '/switchgear.server/NotServed';
 const ASKED_PATH_HEADER = 'switchgear-asked-path';
 
+export interface GrpcPortOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly limits: Limits;
+  readonly rpcs: readonly Rpc[];
+  /** Undefined = plaintext. */
+  readonly tls?: Tls | undefined;
+  /** Whether calls shall tell whose they are; otherwise they are spared the header. */
+  readonly asksWho: boolean;
+}
+
 export class GrpcPort {
   readonly #port: Port;
   readonly #server: Server;
   readonly #care: SessionCare;
 
-  constructor(host: string, port: number, limits: Limits, rpcs: readonly Rpc[]) {
+  constructor({ host, port, limits, rpcs, tls, asksWho }: GrpcPortOptions) {
     this.#server = new Server(grpcOptions(limits));
-    const http2Server = seizeHttp2Server(this.#server, limits);
-    mountGrpc(this.#server, rpcs, limits.sendMaxBytes);
+    const { injector, made } = seizeHttp2Server(this.#server, limits);
+    const peers = new Peers();
+    mountGrpc(this.#server, rpcs, limits.sendMaxBytes, peers);
     mountNotServed(this.#server);
-    const { injector, made } = http2Server;
+    if (asksWho) made.on('session', (session) => peers.adopt(session));
     const paths = new Set(rpcs.map((rpc) => `/${rpc.name}`));
-    made.prependListener('stream', (_stream, headers: IncomingHttpHeaders) => prepare(headers, paths));
+    made.prependListener('stream', (stream, headers: IncomingHttpHeaders) => {
+      prepare(headers, paths);
+      markPeer(headers, stream, peers);
+    });
     this.#care = careForSessions(made, limits);
-    this.#port = new Port({ host, port, limits, onSocket: (socket) => injector.injectConnection(socket) });
+    const onSocket = (socket: Socket) => injector.injectConnection(socket);
+    this.#port = new Port({ host, port, limits, tls, protocols: ['h2'], onSocket });
   }
 
   listen(): Promise<string> {
@@ -104,6 +123,13 @@ function prepare(headers: IncomingHttpHeaders, paths: ReadonlySet<string>): void
   if (paths.has(path)) return;
   headers[ASKED_PATH_HEADER] = path;
   headers[':path'] = NOT_SERVED_PATH;
+}
+
+/** The number of the call's connection in the place of whatever the caller sent under that name. */
+function markPeer(headers: IncomingHttpHeaders, stream: ServerHttp2Stream, peers: Peers): void {
+  const number = peers.numberOf(stream);
+  if (number !== undefined) headers[PEER_HEADER] = number;
+  else if (headers[PEER_HEADER] !== undefined) delete headers[PEER_HEADER];
 }
 
 // A bidirectional handler is called before any message is read, so it answers a call of any shape.

@@ -1,21 +1,33 @@
 /**
- * The HTTP port: HTTP/1.1 and plaintext HTTP/2 on one listening port. Browsers speak no plaintext HTTP/2
- * and Node's HTTP/2 server refuses HTTP/1.1, so the first bytes of a connection decide which server gets
- * the socket. Both servers answer with the same function (web.ts).
+ * The HTTP port: HTTP/1.1 and HTTP/2 on one listening port. Under TLS the caller says which it will speak
+ * (ALPN). In plaintext nothing does: browsers speak no plaintext HTTP/2 and Node's HTTP/2 server refuses
+ * HTTP/1.1, so the first bytes of a connection decide which server gets the socket; so it is under TLS
+ * with a caller that knows no ALPN. Both servers answer with the same function (web.ts).
  */
 import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { UNARY_DEADLINE_MAX_MS } from './deadline.js';
 import type { Limits } from './limits.js';
 import { Port } from './port.js';
 import { careForSessions, type SessionCare } from './session-care.js';
+import type { Tls } from './tls.js';
 import type { Web } from './web.js';
 
 // What an HTTP/2 client sends first. 'PRI' is no method of HTTP/1.1, so three bytes are enough to know.
 const PREFACE_START = Buffer.from('PRI');
 // How often Node looks for HTTP/1.1 requests that take too long.
 const CHECKS_PER_TIMEOUT = 4;
+
+export interface HttpPortOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly limits: Limits;
+  readonly web: Web;
+  /** Undefined = plaintext. */
+  readonly tls?: Tls | undefined;
+}
 
 export class HttpPort {
   readonly #port: Port;
@@ -25,13 +37,14 @@ export class HttpPort {
   readonly #limits: Limits;
   readonly #web: Web;
 
-  constructor(host: string, port: number, limits: Limits, web: Web) {
+  constructor({ host, port, limits, web, tls }: HttpPortOptions) {
     this.#limits = limits;
     this.#web = web;
     this.#http1 = openHttp1(limits, web);
     this.#http2 = openHttp2(limits, web);
     this.#care = careForSessions(this.#http2, limits);
-    this.#port = new Port({ host, port, limits, onSocket: (socket) => this.#sort(socket) });
+    const onSocket = (socket: Socket) => this.#sort(socket);
+    this.#port = new Port({ host, port, limits, tls, protocols: ['h2', 'http/1.1'], onSocket });
   }
 
   listen(): Promise<string> {
@@ -58,6 +71,16 @@ export class HttpPort {
   }
 
   #sort(socket: Socket): void {
+    const agreed = (socket as Partial<TLSSocket>).alpnProtocol;
+    if (typeof agreed === 'string') this.#serve(socket, agreed === 'h2');
+    else this.#look(socket);
+  }
+
+  #serve(socket: Socket, isHttp2: boolean): void {
+    (isHttp2 ? this.#http2 : this.#http1).emit('connection', socket);
+  }
+
+  #look(socket: Socket): void {
     const timer = setTimeout(() => socket.destroy(), this.#limits.handshakeTimeoutMs).unref();
     socket.once('close', () => clearTimeout(timer));
     let seen: Buffer = Buffer.alloc(0);
@@ -72,7 +95,9 @@ export class HttpPort {
       clearTimeout(timer);
       socket.removeListener('readable', look);
       socket.unshift(seen);
-      (isHttp2 ? this.#http2 : this.#http1).emit('connection', socket);
+      // Node's HTTP/2 refuses a socket under TLS on which that was not agreed.
+      if (isHttp2 && 'alpnProtocol' in socket) socket.alpnProtocol = 'h2';
+      this.#serve(socket, isHttp2);
     };
     socket.on('readable', look);
   }

@@ -1,27 +1,39 @@
 /**
- * A listening TCP port with a cap on connections, in all and per address. It accepts, counts and hands
- * the socket on; what speaks on it is the owner's matter. grpc-js and Node's servers can listen for
- * themselves, but none of them counts by address, and the HTTP port must look at the first bytes before
- * it knows which server is meant. Handing a socket on costs nothing per call.
+ * A listening TCP port with a cap on connections, in all and per address. It accepts, counts, speaks TLS
+ * if it is to, leaves on the socket who is at its other end, and hands it on; what speaks on it is the
+ * owner's matter. grpc-js and Node's servers can listen for themselves, but none of them counts by address,
+ * and the HTTP port must look at the first bytes before it knows which server is meant. Handing a socket
+ * on costs nothing per call.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Limits } from './limits.js';
+import { addressOf, leavePeer } from './peers.js';
+import type { Tls } from './tls.js';
 
 export interface PortOptions {
   readonly host: string;
   readonly port: number;
   readonly limits: Limits;
+  /** Undefined = plaintext. */
+  readonly tls: Tls | undefined;
+  /** What may be spoken under TLS, the preferred first. */
+  readonly protocols: readonly string[];
+  /** Gets each connection, under TLS once its handshake is done. `peerOf` knows its peer. */
   readonly onSocket: (socket: Socket) => void;
 }
 
 export class Port {
   readonly #server: Server;
   readonly #options: PortOptions;
+  /** What a counted connection goes to. */
+  readonly #handOn: (socket: Socket) => void;
   readonly #sockets = new Set<Socket>();
   readonly #countByAddress = new Map<string, number>();
 
   constructor(options: PortOptions) {
     this.#options = options;
+    const { tls, protocols, onSocket } = options;
+    this.#handOn = tls === undefined ? plain(onSocket) : tls.front(protocols, onSocket);
     this.#server = createServer({ noDelay: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
     // Beyond this Node closes a connection before anything is made for it.
     this.#server.maxConnections = options.limits.connections;
@@ -72,7 +84,7 @@ export class Port {
     // A caller that resets its connection is no fault of ours; 'close' follows.
     socket.on('error', () => {});
     socket.once('close', () => this.#forget(socket, address));
-    this.#options.onSocket(socket);
+    this.#handOn(socket);
   }
 
   #forget(socket: Socket, address: string): void {
@@ -81,6 +93,13 @@ export class Port {
     if (count > 0) this.#countByAddress.set(address, count);
     else this.#countByAddress.delete(address);
   }
+}
+
+function plain(onSocket: (socket: Socket) => void) {
+  return (socket: Socket): void => {
+    leavePeer(socket, { address: addressOf(socket), certificate: undefined });
+    onSocket(socket);
+  };
 }
 
 function describe({ address, port, family }: AddressInfo): string {

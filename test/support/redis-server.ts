@@ -2,7 +2,9 @@
  * Redis processes for tests: one server, or a cluster. The idea to hold: a server keeps its port and
  * its directory through kill and restart, so that what a test breaks is one process and nothing else.
  */
+import { readFileSync } from 'node:fs';
 import { Redis } from 'ioredis';
+import type { KeyPair } from './certificates.js';
 import { freePort, Process, removeDirectory, temporaryDirectory } from './processes.js';
 import { eventually } from './waiting.js';
 
@@ -12,27 +14,47 @@ const NOT_SAVED = ['--save', '', '--appendonly', 'no'];
 /** Another process may take a port between asking for it and using it. */
 const MAX_PORT_TRIES = 5;
 
+/** What a server that speaks TLS shows and asks for; all are PEM files. */
+export interface RedisTls {
+  readonly server: KeyPair;
+  /** Clients must show a certificate of this authority. */
+  readonly caFile: string;
+  /** For the commands of the test itself. */
+  readonly client: KeyPair;
+}
+
 export class RedisServer {
   readonly port: number;
+  readonly #tls: RedisTls | undefined;
   readonly #args: readonly string[];
   readonly #directory: string;
   #process: Process;
 
-  private constructor(port: number, directory: string, args: readonly string[], process: Process) {
+  private constructor(
+    port: number,
+    directory: string,
+    args: readonly string[],
+    process: Process,
+    tls?: RedisTls,
+  ) {
     this.port = port;
+    this.#tls = tls;
     this.#directory = directory;
     this.#args = args;
     this.#process = process;
   }
 
   /** Starts a server of its own; `args` are redis-server options, e.g. `['--appendonly', 'yes']`. */
-  static async start(args: readonly string[] = []): Promise<RedisServer> {
+  static async start(args: readonly string[] = [], tls?: RedisTls): Promise<RedisServer> {
     const directory = temporaryDirectory('redis');
     for (let tries = 1; ; tries++) {
       const port = await freePort();
-      const all = ['--bind', '127.0.0.1', '--dir', directory, ...NOT_SAVED, ...args, '--port', String(port)];
+      const ports = tls
+        ? ['--port', '0', '--tls-port', String(port), ...tlsArgs(tls)]
+        : ['--port', String(port)];
+      const all = ['--bind', '127.0.0.1', '--dir', directory, ...NOT_SAVED, ...args, ...ports];
       try {
-        return new RedisServer(port, directory, all, await launch(all));
+        return new RedisServer(port, directory, all, await launch(all), tls);
       } catch (error) {
         if (tries === MAX_PORT_TRIES || !String(error).includes('Address already in use')) throw error;
       }
@@ -40,7 +62,7 @@ export class RedisServer {
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
+    return `${this.#tls ? 'rediss' : 'redis'}://127.0.0.1:${this.port}`;
   }
 
   get pid(): number {
@@ -72,7 +94,17 @@ export class RedisServer {
 
   /** One command over a connection of its own. */
   async command(name: string, ...args: (string | number)[]): Promise<unknown> {
-    const options = { lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: () => null };
+    const tls = this.#tls && {
+      ca: readFileSync(this.#tls.caFile),
+      cert: readFileSync(this.#tls.client.certFile),
+      key: readFileSync(this.#tls.client.keyFile),
+    };
+    const options = {
+      lazyConnect: true,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+      ...(tls && { tls }),
+    };
     const redis = new Redis(this.url, options);
     // The call below rejects with it; unheard it would be printed too.
     redis.on('error', () => {});
@@ -95,6 +127,25 @@ export class RedisServer {
     await this.#process.kill();
     removeDirectory(this.#directory);
   }
+}
+
+function tlsArgs({ server, caFile }: RedisTls): string[] {
+  return [
+    ...['--tls-cert-file', server.certFile],
+    ...['--tls-key-file', server.keyFile],
+    ...['--tls-ca-cert-file', caFile],
+    ...['--tls-auth-clients', 'yes'],
+  ];
+}
+
+/** Why there is no Redis under TLS here; undefined = there is. */
+export async function redisTlsAbsence(): Promise<string | undefined> {
+  const process = await Process.start('redis-server', ['--port', '0', '--tls-port', '1']);
+  await process.exited;
+  if (/not found/.test(process.output)) return 'redis-server was not found';
+  return /Bad directive|wrong number of arguments/.test(process.output)
+    ? 'this redis-server is built without TLS'
+    : undefined;
 }
 
 async function launch(args: readonly string[]): Promise<Process> {

@@ -13,6 +13,8 @@ export interface ServerOptions {
   env?: Record<string, string | undefined>;
   /** An existing data directory, which then is not removed. */
   dataDir?: string;
+  /** Where it is started; here unless given. */
+  cwd?: string;
   /** How to start the product; `node dist/src/main.js` unless given. */
   command?: readonly string[];
 }
@@ -137,10 +139,13 @@ async function launch(
   }
 }
 
-async function spawnProduct({ command, flags = [], env }: ServerOptions, dataDir: string): Promise<Process> {
+async function spawnProduct(
+  { command, flags = [], env, cwd }: ServerOptions,
+  dataDir: string,
+): Promise<Process> {
   const buildFailure = inject('buildFailure');
   if (!command && buildFailure !== '') throw new Error(buildFailure);
   const [program = 'node', ...args] = command ?? startCommand();
   const own = ['--grpc-port', '0', '--http-port', '0', '--data', dataDir];
-  return Process.start(program, [...args, ...own, ...flags], env ? { env } : {});
+  return Process.start(program, [...args, ...own, ...flags], { ...(env && { env }), ...(cwd && { cwd }) });
 }

@@ -4,7 +4,7 @@ import { accessSync, constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-export type ToolName = 'grpcurl' | 'python3' | 'go' | 'curl';
+export type ToolName = 'grpcurl' | 'python3' | 'go' | 'curl' | 'openssl';
 
 /** The tool's path, or undefined with one line said about what is skipped for want of it. */
 export function findTool(name: ToolName): string | undefined {

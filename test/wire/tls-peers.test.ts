@@ -1,0 +1,305 @@
+/** What is known of a caller from its connection, on both ports and every way of calling. */
+
+import { EventEmitter } from 'node:events';
+import { copyFileSync, readFileSync } from 'node:fs';
+import http2 from 'node:http2';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { create } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
+import { createConnectTransport } from '@connectrpc/connect-node';
+import * as grpc from '@grpc/grpc-js';
+import fc from 'fast-check';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import {
+  FsmService,
+  RenderConfigurationRequestSchema,
+  RenderConfigurationResponseSchema,
+} from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
+import { Client } from '../../src/auth/client.js';
+import { parseGrant } from '../../src/auth/grants.js';
+import type { Peer } from '../../src/auth/peer.js';
+import { addressOf, leavePeer, Peers, peerOf } from '../../src/server/peers.js';
+import { namesIn } from '../../src/server/tls.js';
+import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
+import { GrpcClient } from '../support/grpc-client.js';
+import { startTestServer, type TestServer } from '../support/transports.js';
+import { eventually } from '../support/waiting.js';
+
+const { method } = FsmService;
+const CLIENT_NAMES = [
+  'DNS:worker.example',
+  'URI:spiffe://example/worker',
+  'IP:10.1.2.3',
+  'email:a@example.org',
+];
+
+let authority: Authority;
+let other: Authority;
+let server: TestServer;
+let peers: Peer[];
+
+beforeAll(() => {
+  [authority, other] = [makeAuthority(), makeAuthority()];
+});
+afterEach(() => server?.stop());
+
+async function start({
+  isTls = true,
+  asksForCertificates = true,
+  caFile = authority.caFile,
+} = {}): Promise<void> {
+  const { certFile, keyFile } = authority.server();
+  peers = [];
+  const everybody = new Client('everybody', [parseGrant('*:*:*')]);
+  server = await startTestServer({
+    ...(isTls && {
+      tls: {
+        tlsCertFile: certFile,
+        tlsKeyFile: keyFile,
+        ...(asksForCertificates && { tlsClientCaFile: caFile }),
+      },
+    }),
+    authenticator: {
+      identify: (_authorization: string | undefined, peer: Peer) => {
+        peers.push(peer);
+        return everybody;
+      },
+      onChange: () => {},
+    } as never,
+    fsm: {
+      renderConfiguration: async ({ name }) => create(RenderConfigurationResponseSchema, { mermaid: name }),
+    },
+  });
+}
+
+const pemOf = ({ certFile, keyFile }: KeyPair) => ({
+  cert: readFileSync(certFile),
+  key: readFileSync(keyFile),
+});
+
+/** Calls once in each way there is; resolves to the peers that were seen. */
+async function calls(pair?: KeyPair, metadata = new grpc.Metadata()): Promise<Peer[]> {
+  const { cert, key } = pair ? pemOf(pair) : { cert: undefined, key: undefined };
+  const isTls = server.grpcUrl.startsWith('https');
+  const credentials = isTls
+    ? grpc.credentials.createSsl(authority.ca, key ?? null, cert ?? null)
+    : grpc.credentials.createInsecure();
+  const client = new GrpcClient(server.grpcAddress, {}, credentials);
+  await client.unary(
+    method.renderConfiguration,
+    create(RenderConfigurationRequestSchema, { name: 'x' }),
+    {},
+    metadata,
+  );
+  client.close();
+  const seen = peers.splice(0).slice(-1);
+  for (const httpVersion of ['1.1', '2'] as const) {
+    // No connection of an earlier call.
+    const nodeOptions = { ca: authority.ca, cert, key, ...(httpVersion === '1.1' && { agent: false }) };
+    const transport = createConnectTransport({ baseUrl: server.httpUrl, httpVersion, nodeOptions } as never);
+    await createClient(FsmService, transport).renderConfiguration({ name: 'x' });
+    // How often it is asked for each call is not the matter here.
+    seen.push(...peers.splice(0).slice(-1));
+  }
+  return seen;
+}
+
+const three = <T>(value: T): T[] => [value, value, value];
+
+describe('a peer', () => {
+  it('is an address without TLS', async () => {
+    await start({ isTls: false });
+    expect(await calls()).toEqual(three({ address: '127.0.0.1', certificate: undefined }));
+  });
+
+  it('has no certificate when it is not asked for one, or shows none', async () => {
+    await start({ asksForCertificates: false });
+    const pair = authority.client({ names: CLIENT_NAMES });
+    expect(await calls(pair)).toEqual(three({ address: '127.0.0.1', certificate: undefined }));
+    await server.stop();
+    await start();
+    expect(await calls()).toEqual(three({ address: '127.0.0.1', certificate: undefined }));
+  });
+
+  it('has the names of a good certificate', async () => {
+    await start();
+    const certificate = { names: CLIENT_NAMES, problem: undefined };
+    const pair = authority.client({ names: CLIENT_NAMES });
+    expect(await calls(pair)).toEqual(three({ address: '127.0.0.1', certificate }));
+  });
+
+  it('gets in with a bad certificate, and what is bad about it is known', async () => {
+    await start();
+    const problemsOf = async (pair: KeyPair) =>
+      (await calls(pair)).map(({ certificate }) => certificate?.problem);
+    expect(await problemsOf(authority.client({ names: CLIENT_NAMES, days: -1 }))).toEqual(
+      three('CERT_HAS_EXPIRED'),
+    );
+    const foreign = await problemsOf(other.client({ names: CLIENT_NAMES }));
+    expect(foreign).toEqual(three(expect.stringMatching(/UNABLE_TO|SELF_SIGNED/)));
+    // Made for a server: it says nothing about a client.
+    expect(await problemsOf(authority.server())).toEqual(three('INVALID_PURPOSE'));
+  });
+
+  it('is checked by the authority that is in the file now', async () => {
+    const caFile = authority.path('clients.pem');
+    copyFileSync(authority.caFile, caFile);
+    await start({ caFile });
+    const pair = other.client({ names: CLIENT_NAMES });
+    const isGood = async () =>
+      (await calls(pair)).every(({ certificate }) => certificate?.names.length === 4 && !certificate.problem);
+    expect(await isGood()).toBe(false);
+    copyFileSync(other.caFile, caFile);
+    await eventually(isGood, 'the new authority counts', 3_000);
+    const [old] = await calls(authority.client({ names: CLIENT_NAMES }));
+    expect(old?.certificate?.problem).toEqual(expect.any(String));
+  });
+
+  it('cannot be claimed by a header', async () => {
+    await start();
+    const good = authority.client({ names: CLIENT_NAMES });
+    const held = new GrpcClient(
+      server.grpcAddress,
+      {},
+      grpc.credentials.createSsl(authority.ca, ...pemPair(good)),
+    );
+    const request = create(RenderConfigurationRequestSchema, { name: 'x' });
+    await held.unary(method.renderConfiguration, request);
+    peers.splice(0);
+    const forged = new grpc.Metadata();
+    forged.set('switchgear-peer', '1');
+    const seen = await calls(undefined, forged);
+    expect(seen.map(({ certificate }) => certificate)).toEqual(three(undefined));
+    held.close();
+  });
+
+  it('shows its certificate at each connection: no session of an earlier one is taken up again', async () => {
+    await start();
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const session = await sessionOf(
+        open({ maxVersion, ...pemOf(authority.client({ names: CLIENT_NAMES })) }),
+      );
+      const again = open({ maxVersion, session });
+      await new Promise((resolve) => again.once('secureConnect', resolve));
+      expect(again.isSessionReused()).toBe(false);
+      again.destroy();
+    }
+    await server.stop();
+    // Without client certificates there is nothing to see anew, and connections may be quick.
+    await start({ asksForCertificates: false });
+    const again = open({ session: await sessionOf(open({})) });
+    await new Promise((resolve) => again.once('secureConnect', resolve));
+    expect(again.isSessionReused()).toBe(true);
+    again.destroy();
+  });
+});
+
+function pemPair(pair: KeyPair): [Buffer, Buffer] {
+  const { cert, key } = pemOf(pair);
+  return [key, cert];
+}
+
+function open(options: ConnectionOptions): TLSSocket {
+  const [host, port] = server.grpcAddress.split(':');
+  const socket = connect({ host, port: Number(port), ca: authority.ca, ALPNProtocols: ['h2'], ...options });
+  socket.on('error', () => {});
+  return socket;
+}
+
+/** The session that a server offers to take up again; undefined when it offers none. */
+async function sessionOf(socket: TLSSocket): Promise<Buffer | undefined> {
+  const offered = new Promise<Buffer | undefined>((resolve) => {
+    socket.once('session', resolve);
+    setTimeout(() => resolve(undefined), 300);
+  });
+  const session = http2.connect(server.grpcUrl, { createConnection: () => socket });
+  session.on('error', () => {});
+  const got = (await offered) ?? socket.getSession();
+  session.destroy();
+  return got;
+}
+
+describe('the table of peers', () => {
+  it('has an entry for each open connection, and no longer', () => {
+    const table = new Peers();
+    const sessions = [1, 2].map((i) => {
+      const socket = {};
+      leavePeer(socket, { address: `10.0.0.${i}`, certificate: undefined });
+      return Object.assign(new EventEmitter(), { socket });
+    });
+    for (const session of sessions) table.adopt(session as never);
+    const numbers = sessions.map((session) => table.numberOf({ session } as never) ?? '');
+    expect(numbers.map((number) => table.get(number)?.address)).toEqual(['10.0.0.1', '10.0.0.2']);
+    sessions[0]?.emit('close');
+    expect(numbers.map((number) => table.get(number)?.address)).toEqual([undefined, '10.0.0.2']);
+    expect(table.numberOf({ session: undefined } as never)).toBeUndefined();
+  });
+
+  it('tells an IPv4 address as such, also on a port that listens for both', () => {
+    const of = (remoteAddress: string | undefined) => addressOf({ remoteAddress } as never);
+    expect(['::ffff:10.1.2.3', '10.1.2.3', '2001:db8::1', '::ffff:0', undefined].map(of)).toEqual([
+      '10.1.2.3',
+      '10.1.2.3',
+      '2001:db8::1',
+      '::ffff:0',
+      '',
+    ]);
+  });
+
+  it('knows nobody where a socket has gone', () => {
+    const gone = new Proxy(
+      {},
+      {
+        get: () => {
+          throw new Error('gone');
+        },
+      },
+    );
+    for (const socket of [gone, {}, undefined])
+      expect(peerOf(socket)).toEqual({ address: '', certificate: undefined });
+  });
+});
+
+describe('names in a certificate', () => {
+  it('are those that Node writes, also between others and when they are quoted', () => {
+    expect(namesIn('DNS:a.example, IP Address:0:0:0:0:0:0:0:1, URI:spiffe://x/y, email:a@b')).toEqual([
+      'DNS:a.example',
+      'IP:::1',
+      'URI:spiffe://x/y',
+      'email:a@b',
+    ]);
+    expect(namesIn('DNS:"a, DNS:admin.example", Registered ID:1.2.3, DNS:b')).toEqual([
+      'DNS:a, DNS:admin.example',
+      'DNS:b',
+    ]);
+    expect(namesIn('DNS:"a\\u0000.example"')).toEqual(['DNS:a\u0000.example']);
+    expect(namesIn(undefined)).toEqual([]);
+  });
+
+  it('are none at all where the text is not wholly understood', () => {
+    for (const text of ['DNS:"a, DNS:admin', 'DNS:a"b, DNS:c', 'DNS:a, garbage', 'DNS:a DNS:b"', ', DNS:a'])
+      expect(namesIn(text)).toEqual([]);
+  });
+
+  it('never come out of the inside of another', () => {
+    const value = fc.string({
+      minLength: 1,
+      maxLength: 30,
+      unit: fc.constantFrom(...'aD:NS, "\\URI\n\u0000é'),
+    });
+    const written = (text: string) => (/^[\w.@/ -]+$/.test(text) ? text : JSON.stringify(text));
+    fc.assert(
+      fc.property(fc.array(value, { maxLength: 5 }), (values) => {
+        const text = values.map((each) => `DNS:${written(each)}`).join(', ');
+        expect(namesIn(text)).toEqual(values.map((each) => `DNS:${each}`));
+      }),
+    );
+  });
+
+  it('of a real certificate that tries to smuggle one in stay one name', async () => {
+    await start();
+    const sly = 'URI:spiffe://x/a, DNS:admin.example';
+    const seen = await calls(authority.client({ names: [sly] }));
+    expect(seen.map(({ certificate }) => certificate)).toEqual(three({ names: [sly], problem: undefined }));
+  });
+});
