@@ -2,33 +2,35 @@
  * A connection to a Switchgear: one HTTP/2 connection, opened at the first call and again when it is
  * lost, shared by every call made through it.
  */
-import { readFileSync } from 'node:fs';
-import { createClient, type Interceptor } from '@connectrpc/connect';
-import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { createClient } from '@connectrpc/connect';
+import { createGrpcTransport } from '@connectrpc/connect-node';
 import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
+import { checkAddress, isLoopback } from './address.js';
+import { authorizing, type ReadCredentials } from './authorization.js';
 import { BusClient } from './bus.js';
 import { carriesBusId } from './bus-ids.js';
+import { basicHeader, type Credentials, readCredentialsFile } from './credentials.js';
 import { FsmClient } from './fsm.js';
 import { HealthClient } from './health.js';
 import { retrying } from './retry.js';
 import { carriesId } from './sending.js';
-
-export interface TlsOptions {
-  /** PEM file of the CA that the server's certificate is checked against; the system's CAs if unset. */
-  readonly caFile?: string;
-  /** PEM files of this client's certificate and key, for mutual TLS. */
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  /** The name in the server's certificate, when it is not the one in the address. */
-  readonly serverName?: string;
-}
+import { Sessions } from './sessions.js';
+import { type TlsOptions, tlsSession } from './tls.js';
 
 export interface ConnectOptions {
   /** TLS settings; `true` = TLS with the system's CAs; unset = plaintext. */
   readonly tls?: TlsOptions | boolean;
-  /** Sent with every call; refused over plaintext to other machines. */
-  readonly credentials?: { readonly id: string; readonly secret: string };
+  /**
+   * Sent with every call; refused over plaintext to other machines. A function is asked at the first call,
+   * and again when the server refuses what it gave, at most once a second.
+   */
+  readonly credentials?: Credentials | (() => Credentials | Promise<Credentials>);
+  /**
+   * The same from a file that holds `ID:SECRET`, which is read again when the server refuses what it held: a
+   * rotated secret is taken without a restart. A file that every user can read is refused.
+   */
+  readonly credentialsFile?: string;
   /** How long a unary call may take in all, repeats included; 10,000 unless given, at most 60,000. */
   readonly timeoutMs?: number;
   /** For how long a unary call that finds nobody is repeated, in milliseconds; until its deadline unless given. */
@@ -73,26 +75,27 @@ export class Switchgear {
 /**
  * Connects to the gRPC port of a Switchgear, e.g. `connect('127.0.0.1:7398')`. Nothing is sent until the
  * first call.
- * @throws TypeError when the address is not `host:port`, or when credentials would travel in plaintext
+ * @throws TypeError when the address is not `host:port`, when a file cannot be used, or when credentials
+ *   would travel in plaintext
  */
 export function connect(address: string, options: ConnectOptions = {}): Switchgear {
-  const { tls, credentials, timeoutMs = DEFAULT_TIMEOUT_MS, retryForMs = timeoutMs } = options;
+  const { tls, timeoutMs = DEFAULT_TIMEOUT_MS, retryForMs = timeoutMs } = options;
   const url = urlOf(address, tls !== undefined && tls !== false);
+  const credentials = credentialsOf(options);
   if (credentials && url.protocol === 'http:' && !isLoopback(url.hostname))
     throw new TypeError(`credentials would travel to ${url.host} in plaintext; connect with tls`);
-  const nodeOptions = typeof tls === 'object' ? tlsOptions(tls) : {};
+  const session = url.protocol === 'https:' ? tlsSession(typeof tls === 'object' ? tls : {}) : {};
   const pingIntervalMs = options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS;
   const pingTimeoutMs = Math.min(pingIntervalMs, PING_TIMEOUT_MS);
-  const sessions = new Http2SessionManager(url.origin, { pingIntervalMs, pingTimeoutMs }, nodeOptions);
+  const sessions = new Sessions(url.origin, { pingIntervalMs, pingTimeoutMs }, session);
   const closed = new AbortController();
   const transport = createGrpcTransport({
     baseUrl: url.origin,
-    nodeOptions,
     sessionManager: sessions,
     defaultTimeoutMs: timeoutMs,
     interceptors: [
       retrying({ carriesId: carriesAnyId, retryForMs, closed: closed.signal }),
-      ...(credentials ? [withCredentials(credentials)] : []),
+      ...(credentials ? [authorizing(credentials)] : []),
     ],
   });
   const fsm = new FsmClient(createClient(FsmService, transport), timeoutMs);
@@ -108,29 +111,20 @@ function carriesAnyId(message: object): boolean {
 }
 
 function urlOf(address: string, isTls: boolean): URL {
-  if (!/^(\[[0-9a-fA-F:]+\]|[^\s:/@?#]+):\d{1,5}$/.test(address))
-    throw new TypeError(`"${address}" is not an address; it must be host:port, such as 127.0.0.1:7398`);
+  checkAddress(address);
   return new URL(`${isTls ? 'https' : 'http'}://${address}`);
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\./.test(host);
-}
-
-function tlsOptions({ caFile, certFile, keyFile, serverName }: TlsOptions) {
-  return {
-    ...(caFile && { ca: readFileSync(caFile) }),
-    ...(certFile && { cert: readFileSync(certFile) }),
-    ...(keyFile && { key: readFileSync(keyFile) }),
-    ...(serverName && { servername: serverName }),
-    minVersion: 'TLSv1.2' as const,
-  };
-}
-
-function withCredentials({ id, secret }: { id: string; secret: string }): Interceptor {
-  const value = `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
-  return (next) => (request) => {
-    request.header.set('authorization', value);
-    return next(request);
-  };
+/** How credentials are read; those that stand in the options or in a file are looked at now. */
+function credentialsOf({ credentials, credentialsFile }: ConnectOptions): ReadCredentials | undefined {
+  if (credentials !== undefined && credentialsFile !== undefined)
+    throw new TypeError('credentials come from `credentials` or from `credentialsFile`, not from both');
+  if (credentialsFile !== undefined) {
+    readCredentialsFile(credentialsFile);
+    return () => readCredentialsFile(credentialsFile);
+  }
+  if (credentials === undefined || typeof credentials === 'function') return credentials;
+  basicHeader(credentials);
+  const { id, secret } = credentials;
+  return () => ({ id, secret });
 }

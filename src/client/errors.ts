@@ -106,6 +106,20 @@ export class StoreUnavailableError extends SwitchgearError {}
 export class EffectUnknownError extends SwitchgearError {}
 /** The server is stopping; another one, or the same one started again, will answer. */
 export class DrainingError extends SwitchgearError {}
+/** The call carries no credentials, and the server asks for some. */
+export class CredentialsMissingError extends SwitchgearError {}
+/** The `authorization` header is not `Basic` with an id and a secret. */
+export class CredentialsMalformedError extends SwitchgearError {}
+/** No such client, or not its secret: which of the two is not told. */
+export class CredentialsInvalidError extends SwitchgearError {}
+/** Credentials were wrong too often from this address; `retryAfterMs` says when they are looked at again. */
+export class TooManyFailuresError extends SwitchgearError {}
+/** The certificate of this client has expired, or is of a CA that the server does not trust. */
+export class CertificateRefusedError extends SwitchgearError {}
+/** The certificate of this client is good, but no client of the server goes by a name in it. */
+export class CertificateUnknownError extends SwitchgearError {}
+/** This client may not do this; `metadata.grant` says what it lacks. */
+export class GrantMissingError extends SwitchgearError {}
 /** The HTTP port does not serve pages of this origin. */
 export class OriginRefusedError extends SwitchgearError {}
 export class NotServedError extends SwitchgearError {}
@@ -154,7 +168,14 @@ export const ERROR_CLASSES: Readonly<Record<string, new (facts: ErrorFacts) => S
   STORE_UNAVAILABLE: StoreUnavailableError,
   EFFECT_UNKNOWN: EffectUnknownError,
   DRAINING: DrainingError,
+  CREDENTIALS_MISSING: CredentialsMissingError,
+  CREDENTIALS_MALFORMED: CredentialsMalformedError,
+  CREDENTIALS_INVALID: CredentialsInvalidError,
+  TOO_MANY_FAILURES: TooManyFailuresError,
+  CERTIFICATE_REFUSED: CertificateRefusedError,
+  CERTIFICATE_UNKNOWN: CertificateUnknownError,
   ORIGIN_REFUSED: OriginRefusedError,
+  GRANT_MISSING: GrantMissingError,
   NOT_SERVED: NotServedError,
   CANCELLED: CancelledError,
   DEADLINE_EXCEEDED: DeadlineExceededError,

@@ -1,7 +1,8 @@
 /**
  * Many events under way on one call. Each goes out in the next frame and its promise settles with the
  * answer; what was not answered when the stream breaks rejects with EffectUnknownError, and may be sent
- * again with the same event id on a new stream.
+ * again with the same event id on a new stream. When the service no longer takes this caller's word, it
+ * rejects with that error, for which no new stream is of use.
  */
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
@@ -57,7 +58,8 @@ export class EventStream implements AsyncDisposable {
    * Sends one event; resolves with its outcome or its own error, whichever the service answered. Events
    * go out in the order of these calls. At most 10,000 are on their way; the others wait for their turn
    * in the caller's memory (`sendAll` holds its input back instead).
-   * @throws EffectUnknownError when the stream broke before the answer
+   * @throws EffectUnknownError when the stream broke before the answer; the service's own error when it
+   *   refuses these credentials (what was under way by then may have been applied)
    */
   send(request: SendInit): Promise<SendResult> {
     if (this.#closing) return Promise.reject(new TypeError('the stream is closed'));
@@ -131,7 +133,8 @@ export class EventStream implements AsyncDisposable {
       retryAfterMs: undefined,
       cause,
     };
-    this.#failure = new EffectUnknownError(facts);
+    const isRefused = cause?.code === 'UNAUTHENTICATED' || cause?.code === 'PERMISSION_DENIED';
+    this.#failure = isRefused ? cause : new EffectUnknownError(facts);
     for (const waiting of [...this.#underWay.values()].flat()) waiting.fail(this.#failure);
     for (const waiting of this.#queue.splice(0)) waiting.fail(this.#failure);
     this.#underWay.clear();

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MethodOptions_IdempotencyLevel as Idempotency } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
+import { tlsFailureOf } from './tls-failure.js';
 
 const FIRST_BOUND_MS = 50;
 const LAST_BOUND_MS = 2_000;
@@ -31,8 +32,9 @@ export function isUnavailable(error: unknown): boolean {
 }
 
 /** The server, or the way to it, is gone: UNAVAILABLE, or a stream cut in the middle of a frame, which
- * the library reports in several ways. */
+ * the library reports in several ways. Two ends that do not agree on TLS are not lost to each other. */
 export function isLost(error: unknown): boolean {
+  if (tlsFailureOf(error)) return false;
   const { code, cause } = ConnectError.from(error);
   if (code === Code.Unavailable || code === Code.Aborted || code === Code.Canceled) return true;
   return code === Code.Internal && cause !== undefined;
@@ -45,6 +47,8 @@ export function isLost(error: unknown): boolean {
  */
 function asUnavailable(error: unknown, isOurs: boolean): unknown {
   const { code, cause, rawMessage } = ConnectError.from(error);
+  const tls = tlsFailureOf(error);
+  if (tls) return new ConnectError(tls.text, Code.Unavailable, undefined, undefined, cause);
   const isNodes = cause instanceof Error && 'code' in cause && typeof cause.code === 'string';
   const isBroken = (code === Code.Aborted || code === Code.Internal) && isNodes;
   if (!isBroken && !(code === Code.Canceled && !isOurs)) return error;
@@ -65,7 +69,10 @@ export function retrying({ carriesId, retryForMs, closed }: RetryOptions): Inter
   return (next) => async (request) => {
     // Not one that `isLost`: whoever would go on over another connection has to end.
     if (closed.aborted) throw new ConnectError('the connection was closed', Code.FailedPrecondition);
-    if (request.stream) return next(request);
+    if (request.stream)
+      return next(request).catch((error) =>
+        Promise.reject(tlsFailureOf(error) ? asUnavailable(error, false) : error),
+      );
     const { idempotency } = request.method;
     const repeats = idempotency !== undefined && idempotency !== Idempotency.IDEMPOTENCY_UNKNOWN;
     const endMs = performance.now() + Math.min(retryForMs, timeoutMsOf(request.header));
@@ -75,7 +82,7 @@ export function retrying({ carriesId, retryForMs, closed }: RetryOptions): Inter
       } catch (thrown) {
         const error = asUnavailable(thrown, closed.aborted || request.signal.aborted);
         const safe = repeats || nothingHappened(error) || carriesId(request.message);
-        if (!isUnavailable(error) || !safe) throw error;
+        if (!isUnavailable(error) || !safe || tlsFailureOf(error)) throw error;
         const waitMs = jitterMs(attempt);
         // What went wrong tells more than that the time is over, so it ends before its deadline does.
         if (request.signal.aborted || performance.now() + waitMs >= endMs) throw error;

@@ -4,7 +4,7 @@
  * no answer goes out again on the next one with the ids it had, so each event has one effect and those
  * of one machine keep their order.
  */
-import { SwitchgearError } from './errors.js';
+import { EffectUnknownError, SwitchgearError } from './errors.js';
 import type { EventStream } from './event-stream.js';
 import { backOff, isLost } from './retry.js';
 import { type CallControl, type Identified, type SendInit, type SendResult, withEventId } from './sending.js';
@@ -109,7 +109,8 @@ class Window {
     if (!failure) return;
     const { signal, timeoutMs } = this.#control;
     // An end without an error has no cause: the server closed the call before it answered.
-    const cause = failure.cause instanceof SwitchgearError ? failure.cause : undefined;
+    const told = failure instanceof EffectUnknownError ? failure.cause : failure;
+    const cause = told instanceof SwitchgearError ? told : undefined;
     const isOver = performance.now() - this.#lastAnswerMs >= timeoutMs;
     if (signal?.aborted || isOver || (cause && !isLost(cause.cause))) throw cause ?? failure;
     this.#attempt += 1;
