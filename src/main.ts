@@ -24,10 +24,16 @@ async function main(args: string[]): Promise<void> {
 async function serve(args: string[], release: string): Promise<void> {
   if (args.includes('--help'))
     return void process.stdout.write(`usage: switchgear [serve] [options]\n\n${await options()}`);
+  if (args.includes('--check')) return check(args);
   const { readConfig } = await import('./config.js');
   const config = readConfig(args, process.env);
   const server = await import('./server/serve.js');
   await server.serve({ config, release });
+}
+
+async function check(args: string[]): Promise<void> {
+  const { checkConfig } = await import('./config-report.js');
+  await checkConfig(args, process.env, (text) => void process.stdout.write(text));
 }
 
 async function overview(): Promise<string> {
@@ -36,6 +42,8 @@ async function overview(): Promise<string> {
 usage: switchgear [serve] [options]      run the service
        switchgear fsm COMMAND            state machines: configurations, machines, events
        switchgear bus COMMAND            event bus: streams, events, groups of workers
+       switchgear client COMMAND         who may call, and what each may do
+       switchgear context COMMAND        servers by name, and which of them is meant
        switchgear doctor                 can the server be reached, and what does it serve
        switchgear completion SHELL       completion for bash, zsh or fish
 
@@ -47,6 +55,8 @@ ${await options()}`;
 async function options(): Promise<string> {
   const { describeSettings } = await import('./config.js');
   return `${describeSettings()}
+  --check [-o json]
+      print every setting and where it comes from, say all that is wrong with them, and start nothing
   --help, --version
 
 Every option is also SWITCHGEAR_<NAME> in the environment, and <name> in the file.

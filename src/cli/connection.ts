@@ -1,13 +1,13 @@
 /**
- * Where the server is and who we are: options and environment, made into a connection. Secrets come from
- * the environment or a file and never from an option, which other users of the machine could read.
+ * Where the server is and who we are: options, environment and context, made into a connection. Secrets
+ * come from the environment or a file and never from an option, which other users of the machine could read.
  */
-import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ConnectOptions, connect, type Switchgear } from '../client/index.js';
+import { DEFAULT_ADDRESS } from '../client/address.js';
+import { whoWeAre } from '../client/from-environment.js';
+import { connect, type Switchgear } from '../client/index.js';
+import { ENVIRONMENT, gatherSettings, type SettingName, type Settings } from '../client/settings.js';
 import { InputError } from './exit.js';
-
-export const DEFAULT_ADDRESS = '127.0.0.1:7398';
 
 /** How long a server that cannot be reached is tried again: a restart, and no longer than a person waits. */
 const RETRY_FOR_MS = 2_000;
@@ -15,7 +15,8 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 const MAX_TIMEOUT_MS = 60_000;
 
 export interface ConnectionOptions {
-  readonly address: string;
+  readonly address?: string;
+  readonly context?: string;
   readonly tls?: true;
   readonly tlsCa?: string;
   readonly tlsCert?: string;
@@ -25,21 +26,32 @@ export interface ConnectionOptions {
   readonly timeout: number;
 }
 
+/** By setting; what has none is in the environment only. */
+const FLAGS: Readonly<Partial<Record<SettingName, string>>> = {
+  address: '--address',
+  context: '--context',
+  tls: '--tls',
+  tlsCa: '--tls-ca',
+  tlsCert: '--tls-cert',
+  tlsKey: '--tls-key',
+  tlsServerName: '--tls-server-name',
+  credentialsFile: '--credentials-file',
+};
+
 /** Adds the options that every command which talks to a server has. */
 export function withConnection(command: Command): Command {
   const options = [
-    new Option('--address <host:port>', 'gRPC address of the server')
-      .env('SWITCHGEAR_ADDRESS')
-      .default(DEFAULT_ADDRESS),
-    new Option('--tls', 'use TLS with the CAs of the system'),
-    new Option('--tls-ca <file>', 'use TLS; CA that the server is checked against'),
-    new Option('--tls-cert <file>', 'certificate of this client'),
-    new Option('--tls-key <file>', 'key of that certificate'),
-    new Option('--tls-server-name <name>', 'name in the certificate of the server'),
+    new Option('--context <name>', `server of the contexts file, see \`context list\`${also('context')}`),
+    new Option('--address <host:port>', `gRPC address, ${DEFAULT_ADDRESS} unless known${also('address')}`),
+    new Option('--tls', `use TLS with the CAs of the system${also('tls', '=true')}`),
+    new Option('--tls-ca <file>', `use TLS; CA that the server is checked against${also('tlsCa')}`),
+    new Option('--tls-cert <file>', `certificate of this client${also('tlsCert')}`),
+    new Option('--tls-key <file>', `key of that certificate${also('tlsKey')}`),
+    new Option('--tls-server-name <name>', `name in the server's certificate${also('tlsServerName')}`),
     new Option(
       '--credentials-file <file>',
-      'holds ID:SECRET; without it SWITCHGEAR_CREDENTIALS is taken',
-    ).env('SWITCHGEAR_CREDENTIALS_FILE'),
+      `holds ID:SECRET${also('credentialsFile')}; without it SWITCHGEAR_CREDENTIALS is taken`,
+    ),
     new Option('--timeout <time>', 'how long a call may take, such as 500ms, 10s or 1m')
       .default(DEFAULT_TIMEOUT_MS, '10s')
       .argParser(duration),
@@ -48,43 +60,30 @@ export function withConnection(command: Command): Command {
   return command;
 }
 
-/** Connects as the options say. Nothing is sent yet. */
-export function open(options: ConnectionOptions, env: NodeJS.ProcessEnv): Switchgear {
-  const { tlsCa, tlsCert, tlsKey, tlsServerName } = options;
-  const files = {
-    ...(tlsCa && { caFile: tlsCa }),
-    ...(tlsCert && { certFile: tlsCert }),
-    ...(tlsKey && { keyFile: tlsKey }),
-    ...(tlsServerName && { serverName: tlsServerName }),
-  };
-  const tls = Object.keys(files).length > 0 ? files : options.tls;
-  const credentials = readCredentials(options.credentialsFile, env);
-  const settings: ConnectOptions = {
-    timeoutMs: options.timeout,
-    retryForMs: RETRY_FOR_MS,
-    ...(tls && { tls }),
-    ...(credentials && { credentials }),
-  };
-  try {
-    return connect(options.address, settings);
-  } catch (error) {
-    throw new InputError(`--address: ${(error as Error).message}`);
-  }
+function also(name: SettingName, value = ''): string {
+  return ` (env: ${ENVIRONMENT[name]}${value})`;
 }
 
-function readCredentials(file: string | undefined, env: NodeJS.ProcessEnv) {
-  const text = file === undefined ? env.SWITCHGEAR_CREDENTIALS : readText(file);
-  if (!text) return undefined;
-  const [, id, secret] = /^([^:\s]+):(\S+)$/.exec(text.trim()) ?? [];
-  if (!id || !secret) throw new InputError(`${file ?? 'SWITCHGEAR_CREDENTIALS'} must hold ID:SECRET`);
-  return { id, secret };
+/** Finds out what to connect to, and as whom. @throws InputError that says which setting is wrong */
+export function settingsOf({ timeout: _, ...options }: ConnectionOptions, env: NodeJS.ProcessEnv): Settings {
+  const { address, context, tls, tlsCa, tlsCert, tlsKey, tlsServerName, credentialsFile } = options;
+  const given = { address, context, tls, tlsCa, tlsCert, tlsKey, tlsServerName, credentialsFile };
+  const stated = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return orInputError(() => gatherSettings(stated, (name) => FLAGS[name] ?? name, env));
 }
 
-function readText(file: string): string {
+/** Connects. Nothing is sent yet. */
+export function open(settings: Settings, { timeout }: ConnectionOptions): Switchgear {
+  const { address, tls } = settings;
+  const rest = { timeoutMs: timeout, retryForMs: RETRY_FOR_MS };
+  return orInputError(() => connect(address, { ...rest, tls, ...whoWeAre(settings) }));
+}
+
+function orInputError<T>(action: () => T): T {
   try {
-    return readFileSync(file, 'utf8');
+    return action();
   } catch (error) {
-    throw new InputError(`--credentials-file: ${(error as Error).message}`);
+    throw new InputError((error as Error).message);
   }
 }
 

@@ -3,6 +3,7 @@
  * that scripts can branch on. The one table of both.
  */
 import { type EventOutcome, EventRefusedError, SwitchgearError } from '../client/index.js';
+import { type TlsFailure, tlsFailureOf } from '../client/tls-failure.js';
 import { printable } from './text.js';
 
 export const EXIT = {
@@ -55,6 +56,15 @@ const NEXT_STEP: Readonly<Record<string, string>> = {
   DRAINING: 'the server is stopping; try again',
   DEADLINE_EXCEEDED: 'try again, or allow more with --timeout',
   UNAUTHENTICATED: 'set SWITCHGEAR_CREDENTIALS=ID:SECRET or --credentials-file',
+  CREDENTIALS_MISSING: 'set SWITCHGEAR_CREDENTIALS=ID:SECRET or --credentials-file, or pick a --context',
+  CREDENTIALS_MALFORMED: 'what is between here and the server may have changed the authorization header',
+  CREDENTIALS_INVALID:
+    '`switchgear doctor` shows where the credentials are from; on the server `switchgear client rotate ID` makes a new secret',
+  TOO_MANY_FAILURES: 'wait, and try again with credentials that are right',
+  CERTIFICATE_REFUSED:
+    '--tls-cert must be in date, and of the CA that the server knows (its --tls-client-ca)',
+  CERTIFICATE_UNKNOWN:
+    '`switchgear client add ID --name NAME` on the server joins a name of the certificate to a client',
   PERMISSION_DENIED: 'these credentials do not allow it; set others in SWITCHGEAR_CREDENTIALS',
   UNIMPLEMENTED: 'the server may be older than this command line; `switchgear doctor` shows its release',
 };
@@ -81,6 +91,17 @@ const NEXT_STEP_OF_BUS: Readonly<Record<string, string>> = {
   TOO_MANY_CONSUMERS: 'let workers end, or share one with a higher --concurrency',
 };
 
+/** What to do when the two ends do not agree on TLS. */
+const NEXT_STEP_OF_TLS: Readonly<Record<TlsFailure['kind'], string>> = {
+  unknown_ca: '--tls-ca or SWITCHGEAR_TLS_CA names the CA to trust',
+  name: '--address must be a name that it is for, or --tls-server-name say which',
+  validity: 'the certificate must be renewed on the server, or the clock here be set',
+  certificate: 'the server must be given another one',
+  plaintext: 'leave --tls and SWITCHGEAR_TLS out, or take the port that speaks it',
+  version: 'both ends must speak TLS 1.2 or later',
+  refused: '--tls-cert and --tls-key name the certificate of this client',
+};
+
 /** An error as one line, with the exit code that goes with it. */
 export function explain(error: unknown, address: string): { line: string; exitCode: ExitCode } {
   if (error instanceof EventRefusedError)
@@ -94,22 +115,58 @@ function explainCall(error: SwitchgearError, address: string): { line: string; e
   const exitCode = EXIT_OF_CODE[error.code] ?? EXIT.other;
   if (exitCode === EXIT.interrupted) return { line: 'stopped before the answer', exitCode };
   const ofService = error.domain === 'switchgear.bus' ? NEXT_STEP_OF_BUS : NEXT_STEP;
-  const next = ofService[error.reason] ?? NEXT_STEP[error.reason] ?? NEXT_STEP[error.code];
+  const next =
+    grantStep(error) ?? ofService[error.reason] ?? NEXT_STEP[error.reason] ?? NEXT_STEP[error.code];
   const line = [printable(whatHappened(error, address)), next].filter(Boolean).join('; ');
   return { line, exitCode };
 }
 
+/** Who has to be granted what, in the words of the command that does it. */
+function grantStep({ reason, metadata }: SwitchgearError): string | undefined {
+  if (reason !== 'GRANT_MISSING') return undefined;
+  const { client = 'ID', grant = 'SERVICE:VERB' } = metadata;
+  return `\`switchgear client grant ${printable(client)} ${printable(grant)}:NAME\` on the server gives it`;
+}
+
 function whatHappened(error: SwitchgearError, address: string): string {
   const { code, reason, message, violations, metadata } = error;
-  if (code === 'UNAVAILABLE' && reason === '')
-    return (
-      `cannot connect to ${address}: ${message}; is \`switchgear serve\` running there? ` +
-      '--address or SWITCHGEAR_ADDRESS names another place'
-    );
+  if (code === 'UNAVAILABLE' && reason === '') return `cannot connect to ${address}: ${whyNot(error)}`;
+  if (reason === 'TOO_MANY_FAILURES' && error.retryAfterMs !== undefined)
+    return `${message} (for ${Math.ceil(error.retryAfterMs / 1_000)} s)`;
   if (reason === 'DEADLINE_EXCEEDED') return `no answer from ${address} in time`;
   if (violations.length > 0)
     return violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   return metadata.correlation_id ? `${message} (correlation id ${metadata.correlation_id})` : message;
+}
+
+/** Codes of a connection that was made, and ended before an answer. */
+const BROKEN = new Set(['ECONNRESET', 'EPIPE', 'ERR_HTTP2_ERROR', 'ERR_HTTP2_SESSION_ERROR']);
+
+function whyNot(error: SwitchgearError): string {
+  const tls = tlsFailureOf(error);
+  if (tls) return `${tls.text}; ${NEXT_STEP_OF_TLS[tls.kind]}`;
+  // The library words an end without a status like this, and gives no cause.
+  if (
+    error.message.startsWith('http/2 stream closed') ||
+    [...codesOf(error)].some((code) => BROKEN.has(code))
+  )
+    return (
+      'it ended the connection without an answer; is that the gRPC port of a Switchgear? ' +
+      'If it speaks TLS, --tls or SWITCHGEAR_TLS=true does too'
+    );
+  return (
+    `${error.message}; is \`switchgear serve\` running there? ` +
+    '--address or SWITCHGEAR_ADDRESS names another place'
+  );
+}
+
+/** What Node calls that which lies behind an error. */
+function* codesOf(error: Error): Generator<string> {
+  let at: unknown = error.cause;
+  for (let i = 0; i < 8 && at instanceof Error; i += 1) {
+    if ('code' in at && typeof at.code === 'string') yield at.code;
+    at = at.cause;
+  }
 }
 
 /** 0 when the event was applied, else the code of what stood in its way. */

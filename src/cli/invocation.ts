@@ -4,7 +4,8 @@
  */
 import { type Command, Option } from 'commander';
 import type { Switchgear } from '../client/index.js';
-import { type ConnectionOptions, open, withConnection } from './connection.js';
+import type { Settings } from '../client/settings.js';
+import { type ConnectionOptions, open, settingsOf, withConnection } from './connection.js';
 import { EXIT, type ExitCode, explain, OutputClosed } from './exit.js';
 import { FORMATS, type Format, Output } from './output.js';
 import { Progress } from './progress.js';
@@ -24,6 +25,8 @@ export interface Io {
 export interface Invocation {
   readonly switchgear: Switchgear;
   readonly address: string;
+  /** What was connected to, as whom, and where each of it was said. */
+  readonly settings: Settings;
   readonly out: Output;
   readonly progress: Progress;
   readonly signal: AbortSignal;
@@ -78,15 +81,17 @@ async function run(
     io.stderr.write(`switchgear: ${line}\n`);
   };
   let switchgear: Switchgear | undefined;
+  let address = '';
   try {
-    switchgear = open(options, io.env);
+    const settings = settingsOf(options, io.env);
+    ({ address } = settings);
+    switchgear = open(settings, options);
     const out = new Output(options.output, io.stdout, () => progress.clear());
-    const { address } = options;
     const { signal, stdin } = io;
-    return (await action({ switchgear, address, out, progress, signal, stdin, note })) ?? EXIT.ok;
+    return (await action({ switchgear, address, settings, out, progress, signal, stdin, note })) ?? EXIT.ok;
   } catch (error) {
     if (error instanceof OutputClosed) return EXIT.ok;
-    const { line, exitCode } = explain(error, options.address);
+    const { line, exitCode } = explain(error, address);
     note(line);
     return exitCode;
   } finally {

@@ -4,7 +4,9 @@
  */
 import { Command, CommanderError } from 'commander';
 import { addBus } from './bus.js';
+import { addClientCommands } from './client.js';
 import { addCompletion } from './completion.js';
+import { addContextCommands } from './context.js';
 import { asDoctor } from './doctor.js';
 import { EXIT, type ExitCode } from './exit.js';
 import { addFsm } from './fsm.js';
@@ -24,6 +26,8 @@ export function buildProgram(io: Io): Command {
     .description('run the service; also without any command; `serve --help` lists options');
   addFsm(program, io);
   addBus(program, io);
+  addClientCommands(program, io);
+  addContextCommands(program, io);
   asDoctor(leaf(program, 'doctor', 'show whether the server can be reached, and what it serves'), io);
   addCompletion(program, io);
   for (const command of allCommands(program)) settle(command);

@@ -97,7 +97,7 @@ describe('the exit code', () => {
     expect([far.exitCode, far.stderr]).toEqual([2, expect.stringContaining('plaintext')]);
     expect(far.stderr).not.toContain('s3cret');
     const file = join(temporaryDirectory('credentials'), 'file');
-    writeFileSync(file, 'me:s3cret\n');
+    writeFileSync(file, 'me:s3cret\n', { mode: 0o600 });
     expect((await typedAsProcess(['fsm', 'list', '--credentials-file', file], { address })).exitCode).toBe(0);
     writeFileSync(file, 's3cret\n');
     const bad = await typedAsProcess(['fsm', 'list', '--credentials-file', file], { address });

@@ -44,14 +44,9 @@ export async function typed(args: readonly string[], options: TypedOptions = {})
     }
     return text;
   });
-  // Commander reads its environment from the process.
-  const before = process.env.SWITCHGEAR_ADDRESS;
-  if (address) process.env.SWITCHGEAR_ADDRESS = address;
-  const io: Io = { stdin: Readable.from([stdin]), stdout, stderr, env, signal, exitCode: EXIT.ok };
-  const running = runCommandLine(args, io);
-  if (before === undefined) delete process.env.SWITCHGEAR_ADDRESS;
-  else process.env.SWITCHGEAR_ADDRESS = before;
-  const exitCode = await running;
+  const given = { ...(address && { SWITCHGEAR_ADDRESS: address }), ...env };
+  const io: Io = { stdin: Readable.from([stdin]), stdout, stderr, env: given, signal, exitCode: EXIT.ok };
+  const exitCode = await runCommandLine(args, io);
   stdout.end();
   stderr.end();
   const [out = '', error = ''] = await Promise.all(texts);
