@@ -1,5 +1,5 @@
 /** The figures of the state machine service. */
-import { createClient } from '@connectrpc/connect';
+import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { concurrently } from '../support/waiting.js';
@@ -22,7 +22,7 @@ const V1BETA_SEND = '/statemachine.v1beta.StatemachineService/SendEvent';
 const GO_STATEMACHINE_OF_ECHO = 1_770 / 28_000;
 
 export async function measureFsm({ echo, redis, lmdb }: Servers): Promise<void> {
-  for (const store of [redis, lmdb]) await seed(store.address, MACHINES);
+  for (const store of [redis, lmdb]) await seed(store, MACHINES);
   // The first seconds of a process are spent on compiling it.
   for (const server of [echo, redis, lmdb]) await turn(server, SEND, sendEvents(MACHINES));
   await plainEcho(echo);
@@ -38,8 +38,10 @@ export async function measureFsm({ echo, redis, lmdb }: Servers): Promise<void> 
 }
 
 /** Lays down the configuration and machines `first` to `first + count - 1`. */
-async function seed(address: string, count: number, first = 0): Promise<void> {
-  const fsm = createClient(FsmService, createGrpcTransport({ baseUrl: `http://${address}` }));
+export async function seed(server: Measurable, count: number, first = 0): Promise<void> {
+  const { address, authorization } = server;
+  const interceptors = authorization ? [withHeader('authorization', authorization)] : [];
+  const fsm = createClient(FsmService, createGrpcTransport({ baseUrl: `http://${address}`, interceptors }));
   const transitions = [
     { from: 'off', to: 'on', event: 'toggle' },
     { from: 'on', to: 'off', event: 'toggle' },
@@ -55,6 +57,13 @@ async function seed(address: string, count: number, first = 0): Promise<void> {
   await concurrently(count, 200, (i) =>
     fsm.createFiniteStateMachine({ configurationName: NAME, fsmId: fsmId(first + i) }),
   );
+}
+
+function withHeader(name: string, value: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set(name, value);
+    return next(request);
+  };
 }
 
 /** SendEvent of each store against the bare echo, with the processor time that each process used. */
@@ -194,7 +203,7 @@ async function latency(store: Store, fullPerSecond: number): Promise<void> {
 async function bytes(store: Store): Promise<void> {
   const machines = 20_000;
   const empty = await store.size();
-  await seed(store.address, machines, 1_000_000);
+  await seed(store, machines, 1_000_000);
   const idle = await store.size();
   const load = new Load(
     { address: store.address, path: STREAM, next: eventFrames(MACHINES, FRAME_EVENTS) },

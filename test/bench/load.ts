@@ -19,6 +19,8 @@ export interface Target {
   readonly path: string;
   /** The bytes of the next request. */
   next(): Buffer;
+  /** Sent as the header of that name, if given. */
+  readonly authorization?: string;
 }
 
 export interface Measured {
@@ -31,11 +33,13 @@ export class Load {
   readonly #clients: grpc.Client[];
   readonly #target: Target;
   readonly #shape: Shape;
+  readonly #metadata = new grpc.Metadata();
 
   constructor(target: Target, shape: Shape) {
     if (!target.address.startsWith('127.')) throw new Error('load goes to this machine only');
     this.#target = target;
     this.#shape = shape;
+    if (target.authorization) this.#metadata.set('authorization', target.authorization);
     this.#clients = Array.from({ length: shape.connections }, () => {
       const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_channelz': 0 };
       return new grpc.Client(target.address, grpc.credentials.createInsecure(), options);
@@ -111,7 +115,8 @@ export class Load {
   #call(client: grpc.Client): Promise<number> {
     const startMs = performance.now();
     return new Promise((resolve, reject) => {
-      client.makeUnaryRequest(this.#target.path, same, same, this.#target.next(), (error) =>
+      const { path } = this.#target;
+      client.makeUnaryRequest(path, same, same, this.#target.next(), this.#metadata, (error) =>
         error ? reject(error) : resolve(performance.now() - startMs),
       );
     });

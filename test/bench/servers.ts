@@ -19,6 +19,8 @@ export interface Measurable {
   readonly pids: Readonly<Record<string, number>>;
   /** As its banner says. */
   readonly durability: string;
+  /** What calls to it must carry, if anything. */
+  readonly authorization?: string;
   stop(): Promise<void>;
 }
 
@@ -60,9 +62,10 @@ async function startEcho(): Promise<Measurable> {
   };
 }
 
-async function startOnLmdb(): Promise<Store> {
+/** @param flags beside where it keeps its data */
+export async function startOnLmdb(flags: readonly string[] = []): Promise<Store> {
   const dataDir = join(temporaryDirectory('bench'), 'data');
-  const started = await startProduct(['--data', dataDir]);
+  const started = await startProduct(['--data', dataDir, ...flags]);
   const size = async () => statSync(join(dataDir, 'data.mdb')).blocks * 512;
   return { ...started, label: 'LMDB', size };
 }

@@ -2,7 +2,8 @@
  * The README's examples, run as they stand: every `console` block is typed into a shell, command by
  * command, against the real process, and what is printed must be what the README says. `...` in the
  * README stands for text that differs from run to run. Ports and the data directory are the only things
- * that are put in the place of others, and `npm ci` has been done.
+ * that are put in the place of others, and `npm ci` has been done. Files that commands make lie in a
+ * directory of the test. `switchgear serve ...` is a server that the commands after it talk to.
  */
 import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,8 +11,8 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MAIN, ROOT } from '../support/build.js';
-import { temporaryDirectory } from '../support/processes.js';
-import { ServerProcess } from '../support/server-process.js';
+import { removeDirectory, temporaryDirectory } from '../support/processes.js';
+import { type ServerOptions, ServerProcess } from '../support/server-process.js';
 import { findTool, type ToolName } from '../support/tools.js';
 
 interface Example {
@@ -54,11 +55,12 @@ function commandDirectory(): string {
 }
 
 /** Tools that may not be here; everything else is the product's own or every shell's. */
-const TOOLS: readonly string[] = ['curl', 'grpcurl'] satisfies ToolName[];
+const TOOLS: readonly string[] = ['curl', 'grpcurl', 'openssl'] satisfies ToolName[];
+const SERVE = 'switchgear serve ';
 
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const EXAMPLES = examplesIn(README);
-const [start, ...calls] = EXAMPLES;
+const [first, ...calls] = EXAMPLES;
 /** TypeScript programs, each with what it prints. */
 const PRINTED = blocksOf(README, 'text');
 const PROGRAMS = blocksOf(README, 'ts').map((source, i) => ({ source, printed: PRINTED[i] }));
@@ -67,16 +69,26 @@ const curl = findTool('curl');
 describe('the README', () => {
   let server: ServerProcess;
   let commands: string;
+  let files: string;
+  const started: ServerProcess[] = [];
+  const start = async (options: ServerOptions) => {
+    server = await ServerProcess.start(options);
+    started.push(server);
+  };
   beforeAll(async () => {
     commands = commandDirectory();
-    const [install, ...npmStart] = start?.command.split(' && ') ?? [];
+    files = temporaryDirectory('readme');
+    const [install, ...npmStart] = first?.command.split(' && ') ?? [];
     expect([install, npmStart]).toEqual(['npm ci', ['npm start']]);
-    server = await ServerProcess.start({ command: ['npm', 'start', '--'] });
+    await start({ command: ['npm', 'start', '--'] });
   });
   afterAll(async () => {
-    // By signal, so that npm hands it on; killed, it would leave the service behind.
-    expect(await server.stop()).toBe(0);
-    await server.dispose();
+    for (const each of started) {
+      // By signal, so that npm hands it on; killed, it would leave the service behind.
+      expect(await each.stop()).toBe(0);
+      await each.dispose();
+    }
+    removeDirectory(files);
   });
 
   const asDocumented = (text: string) =>
@@ -85,13 +97,19 @@ describe('the README', () => {
       .replaceAll(server.httpAddress, '127.0.0.1:7399')
       .replaceAll(server.dataDir, './switchgear-data');
 
-  it('shows the banner that a start prints', () => {
+  /** What the server has printed for people, less what is said of the machine it runs on. */
+  const banner = () => {
     const printed = asDocumented(server.output).split('\n');
     const from = printed.findIndex((line) => line.startsWith('Switchgear '));
-    const banner = printed
+    return printed
       .slice(from)
-      .filter((line) => !line.startsWith('  warning') && !line.startsWith('{'));
-    expect(banner.join('\n').trimEnd()).toMatch(matching(start?.output ?? ''));
+      .filter((line) => !line.startsWith('  warning') && !line.startsWith('{'))
+      .join('\n')
+      .trimEnd();
+  };
+
+  it('shows the banner that a start prints', () => {
+    expect(banner()).toMatch(matching(first?.output ?? ''));
   });
 
   it('shows the start and a first state machine in five commands, down to a replay', () => {
@@ -107,6 +125,12 @@ describe('the README', () => {
     '%s',
     async ([_, command, output], context) => {
       if (!curl) return context.skip('curl was not found, and every example stands on what it creates');
+      if (command.startsWith(SERVE)) {
+        const flags = command.slice(SERVE.length).split(' ');
+        await start({ command: [process.execPath, MAIN, 'serve'], flags, cwd: files });
+        expect(banner()).toMatch(matching(output));
+        return;
+      }
       const [tool = ''] = command.split(' ');
       const path = TOOLS.includes(tool) ? findTool(tool as ToolName) : tool;
       if (!path) return context.skip(`${tool} was not found`);
@@ -119,7 +143,7 @@ describe('the README', () => {
         PATH: `${commands}${delimiter}${process.env.PATH}`,
         SWITCHGEAR_ADDRESS: server.grpcAddress,
       };
-      const { stdout } = await promisify(execFile)('sh', ['-c', typed], { env });
+      const { stdout } = await promisify(execFile)('sh', ['-c', typed], { env, cwd: files });
       expect(asDocumented(stdout.trimEnd())).toMatch(matching(output));
     },
   );
@@ -133,7 +157,7 @@ describe('the README', () => {
       try {
         writeFileSync(
           join(directory, 'example.mts'),
-          source.replaceAll('127.0.0.1:7398', server.grpcAddress),
+          source.replaceAll('127.0.0.1:7398', started[0]?.grpcAddress ?? ''),
         );
         const compile = ['--target', 'es2023', '--module', 'nodenext', '--strict', '--skipLibCheck'];
         const libraries = ['--lib', 'es2023,esnext.disposable', '--types', 'node'];
