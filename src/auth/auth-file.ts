@@ -13,7 +13,7 @@ import {
   type YAMLMap,
   type YAMLParseError,
 } from 'yaml';
-import { type Grant, parseGrant } from './grants.js';
+import { type Grant, looksLikeGrant, parseGrant } from './grants.js';
 import { parseHash } from './secrets.js';
 
 /**
@@ -158,10 +158,12 @@ class Reader {
   }
 
   #grant(node: Node, where: string): Grant | undefined {
+    const text = this.#text(node, where);
     try {
-      return parseGrant(this.#text(node, where));
+      return parseGrant(text);
     } catch (error) {
-      this.#complain(where, (error as Error).message);
+      const { message } = error as Error;
+      this.#complain(where, looksLikeGrant(text) ? `"${text}" ${message}` : message);
       return undefined;
     }
   }

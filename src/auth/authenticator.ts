@@ -1,10 +1,10 @@
 /**
  * From what a call brings along to the client that it is from. The one idea: whoever asks costs the same, an
  * HMAC and two comparisons in constant time, whether there is such a client or not and however many secrets
- * it has; and what was found good is not computed again for a minute.
+ * it has; so whoever is right is let in, whatever others did before. What was found good is not computed
+ * again for a minute.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { BoundedMap } from '../bounded-map.js';
 import type { Clock } from '../clock.js';
 import { Fault } from '../fault.js';
 import type { SecretEntry } from './auth-file.js';
@@ -12,35 +12,33 @@ import { Backoff } from './backoff.js';
 import type { Client } from './client.js';
 import type { ClientDirectory } from './client-directory.js';
 import { type Credentials, parseBasic } from './credentials.js';
-import type { Peer } from './peer.js';
+import type { Peer, PeerCertificate } from './peer.js';
 import { hashOf } from './secrets.js';
+import { CACHED_MS, type Verified, VerifiedHeaders } from './verified-headers.js';
+
+/**
+ * The client that a call is from. `authorization` is the header of that name, as it came; `peer` the other
+ * end of the connection.
+ * @throws Fault of kind `unauthenticated`
+ */
+export type Identify = (authorization: string | undefined, peer: Peer) => Client;
 
 export interface Authenticator {
+  readonly identify: Identify;
   /**
-   * The client that a call is from. `authorization` is the header of that name, as it came; `peer` the
-   * other end of the connection.
-   * @throws Fault of kind `unauthenticated`
+   * Begins to look anew at calls that were let in before. What it yields tells who they would be from now,
+   * counts no failures, and looks at each header once, however many calls came with it; use it at once.
    */
-  identify(authorization: string | undefined, peer: Peer): Client;
-  /** Calls back after the auth file has changed what anybody may do. */
+  review(): Identify;
+  /** Calls back after something has changed, or ended, that a call may have been let in for. */
   onChange(listener: () => void): void;
-}
-
-const CACHED_MS = 60_000;
-/** Headers that were found good. Beyond it those not used lately are forgotten, and verified again. */
-const MAX_CACHED = 10_000;
-
-interface Verified {
-  readonly client: Client;
-  readonly fromMs: number;
-  readonly untilMs: number;
 }
 
 export class CredentialChecks {
   readonly #directory: ClientDirectory;
   readonly #clock: Clock;
   readonly #backoff: Backoff;
-  readonly #verified = new BoundedMap<string, Verified>(MAX_CACHED);
+  readonly #verified: VerifiedHeaders;
   /** What is compared where there is no secret; nobody knows a text with this hash. */
   readonly #noHash = randomBytes(32);
   #pepper: Buffer = randomBytes(32);
@@ -49,6 +47,7 @@ export class CredentialChecks {
     this.#directory = directory;
     this.#clock = clock;
     this.#backoff = new Backoff(clock);
+    this.#verified = new VerifiedHeaders(clock);
   }
 
   /** To be called whenever the directory or the pepper has changed. */
@@ -57,52 +56,47 @@ export class CredentialChecks {
     this.#verified.clear();
   }
 
-  identify(authorization: string | undefined, { address, certificate }: Peer): Client {
-    // A certificate that is no good is refused even where nobody needs it: somebody means to be somebody.
-    if (certificate?.problem !== undefined) throw certificateRefused(certificate.problem);
-    if (authorization !== undefined) return this.#byCredentials(authorization, address);
-    if (certificate !== undefined) return this.#byCertificate(certificate.names);
+  identify(authorization: string | undefined, peer: Peer): Client {
+    refuseBad(peer.certificate);
+    if (authorization === undefined) return this.#withoutHeader(peer);
+    return this.#attempt(authorization, peer.address);
+  }
+
+  review(): Identify {
+    // As many entries as there are open streams, and gone with the review.
+    const seen = new Map<string, Client | undefined>();
+    return (authorization, peer) => {
+      refuseBad(peer.certificate);
+      if (authorization === undefined) return this.#withoutHeader(peer);
+      if (!seen.has(authorization)) seen.set(authorization, this.#verify(read(authorization))?.client);
+      const client = seen.get(authorization);
+      if (client) return client;
+      throw credentialsInvalid();
+    };
+  }
+
+  #attempt(header: string, address: string): Client {
+    const known = this.#verified.get(header);
+    if (known) return known;
+    const credentials = read(header);
+    const verified = this.#verify(credentials);
+    // First of all, so that nobody else's failures keep out who is right.
+    if (verified) {
+      this.#verified.set(header, verified);
+      return verified.client;
+    }
+    const retryAfterMs = this.#backoff.failed(credentials.id, address);
+    if (retryAfterMs === 0) throw credentialsInvalid();
     throw new Fault(
-      'CREDENTIALS_MISSING',
-      'this server asks who calls: send `authorization: Basic` with base64 of ID:SECRET, or a certificate',
+      'TOO_MANY_FAILURES',
+      'there is no client with this id and secret, and it was so too often from this address; try again later',
+      { retryAfterMs },
     );
   }
 
-  #byCredentials(authorization: string, address: string): Client {
-    const nowMs = this.#clock.nowMs();
-    const known = this.#verified.get(authorization);
-    if (known && nowMs >= known.fromMs && nowMs < known.untilMs) return known.client;
-    const credentials = parseBasic(authorization);
-    if (!credentials)
-      throw new Fault(
-        'CREDENTIALS_MALFORMED',
-        'the authorization header must be `Basic` and base64 of ID:SECRET, with no line end in it',
-      );
-    const verified = this.#verifiedOnce(credentials, address, nowMs);
-    this.#verified.set(authorization, verified);
-    return verified.client;
-  }
-
-  #verifiedOnce(credentials: Credentials, address: string, nowMs: number): Verified {
-    const { id } = credentials;
-    const retryAfterMs = this.#backoff.waitMs(id, address);
-    if (retryAfterMs > 0)
-      throw new Fault(
-        'TOO_MANY_FAILURES',
-        'credentials of this client were wrong too often from this address; try again later',
-        { retryAfterMs },
-      );
-    const verified = this.#verify(credentials, nowMs);
-    if (!verified) {
-      this.#backoff.failed(id, address);
-      throw new Fault('CREDENTIALS_INVALID', 'there is no client with this id and secret');
-    }
-    this.#backoff.succeeded(id, address);
-    return verified;
-  }
-
   /** Takes the same steps for everybody; only what they yield differs. */
-  #verify({ id, secret }: Credentials, nowMs: number): Verified | undefined {
+  #verify({ id, secret }: Credentials): Verified | undefined {
+    const nowMs = this.#clock.nowMs();
     const known = this.#directory.find(id);
     const hash = hashOf(this.#pepper, id, secret);
     const isFirst = this.#isHash(hash, known?.secrets[0], nowMs);
@@ -118,8 +112,13 @@ export class CredentialChecks {
     return isSame && isGood;
   }
 
-  #byCertificate(names: readonly string[]): Client {
-    const [client, another] = this.#directory.findByNames(names);
+  #withoutHeader({ certificate }: Peer): Client {
+    if (certificate === undefined)
+      throw new Fault(
+        'CREDENTIALS_MISSING',
+        'this server asks who calls: send `authorization: Basic` with base64 of ID:SECRET, or a certificate',
+      );
+    const [client, another] = this.#directory.findByNames(certificate.names);
     if (client && !another) return client;
     throw new Fault(
       'CERTIFICATE_UNKNOWN',
@@ -130,8 +129,25 @@ export class CredentialChecks {
   }
 }
 
-function certificateRefused(problem: string): Fault {
-  return new Fault('CERTIFICATE_REFUSED', `the certificate of the caller is no good: ${problem}`, {
+/** @throws Fault when a header is none that credentials come in */
+function read(header: string): Credentials {
+  const credentials = parseBasic(header);
+  if (credentials) return credentials;
+  throw new Fault(
+    'CREDENTIALS_MALFORMED',
+    'the authorization header must be `Basic` and base64 of ID:SECRET, with no line end in it',
+  );
+}
+
+function credentialsInvalid(): Fault {
+  return new Fault('CREDENTIALS_INVALID', 'there is no client with this id and secret');
+}
+
+/** A certificate that is no good is refused even where nobody needs it: somebody means to be somebody. */
+function refuseBad(certificate: PeerCertificate | undefined): void {
+  const { problem } = certificate ?? {};
+  if (problem === undefined) return;
+  throw new Fault('CERTIFICATE_REFUSED', `the certificate of the caller is no good: ${problem}`, {
     facts: { problem },
   });
 }

@@ -168,7 +168,7 @@ function checked(text: string, path: string): ClientEntry[] {
 
 function pepperOf(path: string, authFile: string, clients: readonly ClientEntry[]): Buffer {
   try {
-    return readPepper(path);
+    return readPepper(path, 'anybody');
   } catch (error) {
     if (!isMissing(error)) throw error;
     // With another pepper, all secrets that were ever made would be wrong.
@@ -177,7 +177,7 @@ function pepperOf(path: string, authFile: string, clients: readonly ClientEntry[
         `${path}: there is no such file, and secrets in ${authFile} were made with it; bring it back, or name it`,
       ]);
     createFile(path, `${newPepper()}\n`, authFile);
-    return readPepper(path);
+    return readPepper(path, 'anybody');
   }
 }
 
@@ -206,7 +206,7 @@ function checkGrants(grants: readonly string[]): void {
     try {
       parseGrant(grant);
     } catch (error) {
-      throw new EditError('invalid', `grant ${(error as Error).message}`);
+      throw new EditError('invalid', `grant "${grant}" ${(error as Error).message}`);
     }
 }
 
@@ -220,7 +220,7 @@ function checkNames(names: readonly string[]): void {
 /** Undefined = there is no such file. */
 function textOf(path: string): string | undefined {
   try {
-    return readAuthFile(path);
+    return readAuthFile(path, 'anybody');
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

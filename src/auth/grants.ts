@@ -27,16 +27,25 @@ const SHAPE = /^([^:]*):([^:]*):(.*)$/su;
 /** A name has at most 128 bytes; a pattern that is longer than this could only be a mistake. */
 const MAX_PATTERN_CHARS = 256;
 
-/** Takes a grant apart; throws an Error whose message says what it must be. */
+/**
+ * Takes a grant apart; throws an Error whose message says what it must be. Not what it is: who shows that
+ * too asks first whether it `looksLikeGrant`, since a secret may have been put in its place.
+ */
 export function parseGrant(text: string): Grant {
   const [, service = '', verb = '', pattern = ''] = SHAPE.exec(text) ?? [];
   if (!isService(service))
-    throw new Error(`"${text}" must be SERVICE:VERB:NAME with a service of ${listOf(Object.keys(VERBS))}`);
+    throw new Error(`must be SERVICE:VERB:NAME with a service of ${listOf(Object.keys(VERBS))}`);
   const verbs = service === '*' ? Object.values(VERBS).flat() : VERBS[service];
-  if (!isVerb(verb, verbs)) throw new Error(`"${text}" must have a verb of ${listOf([...new Set(verbs)])}`);
+  if (!isVerb(verb, verbs)) throw new Error(`must have a verb of ${listOf([...new Set(verbs)])}`);
   if (pattern === '' || pattern.length > MAX_PATTERN_CHARS)
-    throw new Error(`"${text}" must end with a name or a pattern of at most ${MAX_PATTERN_CHARS} characters`);
+    throw new Error(`must end with a name or a pattern of at most ${MAX_PATTERN_CHARS} characters`);
   return { service, verb, pattern: new Pattern(pattern), text };
+}
+
+/** Whether a text was meant as a grant, and so is nothing that must not be shown. */
+export function looksLikeGrant(text: string): boolean {
+  const [, service] = SHAPE.exec(text) ?? [];
+  return service !== undefined && isService(service);
 }
 
 /** Whether a grant says anything about a service and a verb. */

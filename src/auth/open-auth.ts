@@ -7,10 +7,14 @@ import { type Clock, systemClock } from '../clock.js';
 import { AuthFileError, type ClientEntry, clientsOf, parseAuthDocument } from './auth-file.js';
 import { type Authenticator, CredentialChecks } from './authenticator.js';
 import { type ClientChange, ClientDirectory } from './client-directory.js';
+import { ExpiryTimer } from './expiry-timer.js';
 import { isMissing, pepperFileOf, readAuthFile, readPepper } from './guarded-file.js';
 
 /** What became of the clients, for the log. */
-export type AuthEvent = ClientChange | { readonly type: 'reload_failed'; readonly message: string };
+export type AuthEvent =
+  | ClientChange
+  | { readonly type: 'pepper_changed' }
+  | { readonly type: 'reload_failed'; readonly message: string };
 
 export interface AuthSettings {
   readonly authFile: string;
@@ -27,7 +31,7 @@ export interface Auth extends Authenticator {
   /** The files to watch. */
   readonly files: readonly string[];
   readonly clientCount: number;
-  /** Forgets the listeners; nobody is told of changes any more. */
+  /** Nobody is told of anything any more. */
   close(): void;
 }
 
@@ -54,12 +58,16 @@ class FileAuth implements Auth {
   readonly #directory = new ClientDirectory();
   readonly #checks: CredentialChecks;
   readonly #listeners = new Set<() => void>();
+  /** Secrets end by themselves too. */
+  readonly #expiries: ExpiryTimer;
+  #pepper: Buffer | undefined;
 
   constructor(paths: Files, clock: Clock, onEvent: (event: AuthEvent) => void) {
     this.files = [paths.authFile, paths.pepperFile];
     this.#paths = paths;
     this.#onEvent = onEvent;
     this.#checks = new CredentialChecks(this.#directory, clock);
+    this.#expiries = new ExpiryTimer(clock, () => this.#tell());
     this.#take();
   }
 
@@ -71,33 +79,45 @@ class FileAuth implements Auth {
     return this.#checks.identify(...args);
   }
 
+  review() {
+    return this.#checks.review();
+  }
+
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
 
   reload(): void {
-    let changes: readonly ClientChange[];
+    let events: readonly AuthEvent[];
     try {
-      changes = this.#take();
+      events = this.#take();
     } catch (error) {
       const message = error instanceof AuthFileError ? error.complaints.join('; ') : String(error);
       this.#onEvent({ type: 'reload_failed', message });
       return;
     }
-    for (const change of changes) this.#onEvent(change);
-    if (changes.length > 0) for (const listener of this.#listeners) listener();
+    for (const event of events) this.#onEvent(event);
+    if (events.length > 0) this.#tell();
   }
 
   close(): void {
     this.#listeners.clear();
+    this.#expiries.close();
   }
 
-  /** Reads all before it changes anything. */
-  #take(): ClientChange[] {
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Reads all before it changes anything. Yields what is different; at start nobody asks. */
+  #take(): AuthEvent[] {
     const { clients, pepper } = readFiles(this.#paths);
     const changes = this.#directory.replace(clients);
+    const isPepperNew = this.#pepper !== undefined && !(pepper?.equals(this.#pepper) ?? false);
+    this.#pepper = pepper;
     this.#checks.renew(pepper);
-    return changes;
+    this.#expiries.set(clients.flatMap(({ secrets }) => secrets.map(({ expiresMs }) => expiresMs ?? 0)));
+    return isPepperNew ? [...changes, { type: 'pepper_changed' }] : changes;
   }
 }
 
@@ -113,7 +133,7 @@ function readFiles({ authFile, pepperFile }: Files): { clients: ClientEntry[]; p
     }
   };
   const clients =
-    attempt(() => clientsOf(parseAuthDocument(readAuthFile(authFile), authFile), authFile)) ?? [];
+    attempt(() => clientsOf(parseAuthDocument(readAuthFile(authFile, 'trusted'), authFile), authFile)) ?? [];
   const needsPepper = clients.some(({ secrets }) => secrets.length > 0);
   const pepper = attempt(() => readPepperIf(needsPepper, pepperFile));
   if (complaints.length > 0) throw new AuthFileError(complaints);
@@ -123,7 +143,7 @@ function readFiles({ authFile, pepperFile }: Files): { clients: ClientEntry[]; p
 /** Where nobody has a secret there need be no pepper. */
 function readPepperIf(isNeeded: boolean, path: string): Buffer | undefined {
   try {
-    return readPepper(path);
+    return readPepper(path, 'trusted');
   } catch (error) {
     if (!isMissing(error)) throw error;
     if (!isNeeded) return undefined;

@@ -4,7 +4,6 @@
  * place; the same ones are refused for good, and the error is the caller's. Nothing has happened in a call
  * that was refused, so making it again is safe.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Code, ConnectError, type Interceptor } from '@connectrpc/connect';
 import { basicHeader, type Credentials } from './credentials.js';
 import { toSwitchgearError } from './failure.js';
@@ -15,11 +14,9 @@ export type ReadCredentials = () => Credentials | Promise<Credentials>;
 const READ_EVERY_MS = 1_000;
 /** Refused for so long without one call that was not: whatever comes from the source is not taken any more. */
 const PATIENCE_MS = 60_000;
-/** Without a word of the server about when to come back. */
-const PAUSE_MS = 200;
 
-const REFUSALS = ['CREDENTIALS_INVALID', 'TOO_MANY_FAILURES'] as const;
-type Refusal = (typeof REFUSALS)[number];
+/** Both say that they were looked at and are wrong. */
+const REFUSALS: readonly string[] = ['CREDENTIALS_INVALID', 'TOO_MANY_FAILURES'];
 
 /** The header that is sent, and what stands in its place when it is refused. */
 class Authorization {
@@ -27,9 +24,6 @@ class Authorization {
   #header: Promise<string> | undefined;
   /** When they were last read again. */
   #againMs = Number.NEGATIVE_INFINITY;
-  /** The last header that was looked at and found wrong. */
-  #wrong: string | undefined;
-  #hasRenewed = false;
   #sinceMs = 0;
   #lastMs = Number.NEGATIVE_INFINITY;
 
@@ -50,21 +44,16 @@ class Authorization {
 
   accepted(): void {
     this.#lastMs = Number.NEGATIVE_INFINITY;
-    this.#hasRenewed = false;
   }
 
   /** What to send in the place of a header that was refused; undefined = the refusal stands. */
-  async inPlaceOf(refused: string, reason: Refusal): Promise<string | undefined> {
+  async inPlaceOf(refused: string): Promise<string | undefined> {
     const nowMs = performance.now();
     if (nowMs - this.#lastMs > PATIENCE_MS) this.#sinceMs = nowMs;
     this.#lastMs = nowMs;
     if (nowMs - this.#sinceMs > PATIENCE_MS) return undefined;
-    if (reason === 'CREDENTIALS_INVALID') this.#wrong = refused;
     const header = await this.#again(refused);
-    if (header !== refused) return header;
-    // New ones that were not looked at, for the failures of the old ones.
-    const isUntried = reason === 'TOO_MANY_FAILURES' && this.#hasRenewed && this.#wrong !== header;
-    return isUntried ? header : undefined;
+    return header === refused ? undefined : header;
   }
 
   async #again(refused: string): Promise<string> {
@@ -77,9 +66,7 @@ class Authorization {
       .then(basicHeader)
       .catch(() => current);
     this.#header = reading;
-    const read = await reading;
-    if (read !== current) this.#hasRenewed = true;
-    return read;
+    return reading;
   }
 }
 
@@ -91,12 +78,11 @@ export function authorizing(read: ReadCredentials): Interceptor {
       request.header.set('authorization', sent);
       try {
         const response = await next(request);
-        if (response.stream)
-          return { ...response, message: watched(response.message, sent, authorization, request.signal) };
+        if (response.stream) return { ...response, message: watched(response.message, sent, authorization) };
         authorization.accepted();
         return response;
       } catch (error) {
-        await renewedOrThrow(error, sent, authorization, request.signal);
+        await renewedOrThrow(error, sent, authorization);
         if (request.stream) throw goOn(error);
       }
     }
@@ -108,7 +94,6 @@ async function* watched<T>(
   answers: AsyncIterable<T>,
   sent: string,
   authorization: Authorization,
-  signal: AbortSignal,
 ): AsyncGenerator<T> {
   try {
     for await (const answer of answers) {
@@ -116,7 +101,7 @@ async function* watched<T>(
       yield answer;
     }
   } catch (error) {
-    await renewedOrThrow(error, sent, authorization, signal);
+    await renewedOrThrow(error, sent, authorization);
     throw goOn(error);
   }
 }
@@ -130,20 +115,11 @@ async function headerOf(authorization: Authorization): Promise<string> {
   }
 }
 
-/** Waits until a refused call can be made again; throws the refusal when it cannot. */
-async function renewedOrThrow(
-  error: unknown,
-  sent: string,
-  authorization: Authorization,
-  signal: AbortSignal,
-): Promise<void> {
-  const { reason, retryAfterMs = PAUSE_MS } = toSwitchgearError(error);
-  const refusal = REFUSALS.find((each) => each === reason);
-  if (!refusal) throw error;
-  const header = await authorization.inPlaceOf(sent, refusal).catch(() => undefined);
+/** Returns when a refused call can be made again with others; throws the refusal when it cannot. */
+async function renewedOrThrow(error: unknown, sent: string, authorization: Authorization): Promise<void> {
+  if (!REFUSALS.includes(toSwitchgearError(error).reason)) throw error;
+  const header = await authorization.inPlaceOf(sent).catch(() => undefined);
   if (header === undefined) throw error;
-  if (refusal === 'TOO_MANY_FAILURES')
-    await sleep(retryAfterMs, undefined, { signal }).catch(() => Promise.reject(error));
 }
 
 function goOn(cause: unknown): ConnectError {

@@ -56,5 +56,10 @@ const CHANGES = {
 function tell(event: AuthEvent, audit: Audit, log: Logger): void {
   if (event.type === 'reload_failed')
     log.error({ problem: event.message }, 'the new auth file is of no use; the old one stays in use');
+  else if (event.type === 'pepper_changed')
+    audit.change(
+      { change: event.type },
+      'the pepper changed: what was hashed with the one before is refused',
+    );
   else audit.change({ client: event.id, change: event.type }, CHANGES[event.type]);
 }

@@ -7,7 +7,7 @@ import type { Access } from '../../src/call.js';
 import { EVERYTHING } from '../../src/call.js';
 import { Fault } from '../../src/fault.js';
 import { grantedPage, type NamedList } from '../../src/page.js';
-import { type AccessServer, startAccessServer, TestClients } from './access-server.js';
+import { type AccessServer, describeOnEngines, startAccessServer, TestClients } from './access-server.js';
 
 /** A list in memory, as a store keeps one: a position is the name of the last item of a page. */
 class Names implements NamedList<string> {
@@ -131,96 +131,100 @@ describe('a page of what is granted', () => {
   });
 });
 
-describe('lists of names', () => {
-  const clients = new TestClients();
-  const some = clients.grant('some', '*:read:x-*');
-  let server: AccessServer;
-
-  beforeAll(async () => {
-    server = await startAccessServer({ clients });
-    const root = { authorization: 'root' };
-    for (const name of ['a', 'x-1', 'x-2', 'x-2.secret', 'x-3', 'y', 'z']) {
-      await server.call('gRPC', BusService.method.createStream, { name }, root);
-      const configuration = { name, version: '1', states: ['s'], startingState: 's' };
-      await server.call('gRPC', FsmService.method.createConfiguration, { configuration }, root);
-    }
-    clients.grant('some', '*:read:x-?', '*:read:x-1', '*:read:x-2', '*:read:x-3', 'bus:write:*');
-  });
-  afterAll(() => server.stop());
-
-  it('of streams go through what is granted and tell nothing else', async () => {
-    const seen: string[] = [];
-    for (let pageToken = ''; ; ) {
-      const { answer } = await server.call(
-        'Connect',
-        BusService.method.listStreams,
-        { pageSize: 1, pageToken },
-        some,
-      );
-      const page = answer as { streams: { name: string }[]; nextPageToken: string };
-      seen.push(...page.streams.map(({ name }) => name));
-      if (page.nextPageToken === '') break;
-      expect(Buffer.from(page.nextPageToken, 'base64url').toString()).toBe(`[["streams"],"${seen.at(-1)}"]`);
-      pageToken = page.nextPageToken;
-    }
-    expect(seen).toEqual(['x-1', 'x-2', 'x-3']);
-  });
-
-  it('of configurations do too', async () => {
-    const { method } = FsmService;
-    const seen: string[] = [];
-    for (let pageToken = ''; ; ) {
-      const request = { pageSize: 2, pageToken };
-      const { answer } = await server.call('gRPC', method.listConfigurations, request, some);
-      const page = answer as { names: string[]; nextPageToken: string };
-      seen.push(...page.names);
-      if (page.nextPageToken === '') break;
-      pageToken = page.nextPageToken;
-    }
-    expect(seen).toEqual(['x-1', 'x-2', 'x-3']);
-  });
-
-  it('of v1beta are of what is granted; a name in their place is asked for', async () => {
-    const { getAllConfigurations } = StatemachineService.method;
-    const all = await server.call('gRPC', getAllConfigurations, { value: '' }, some);
-    expect(all.answer).toMatchObject({ ids: ['x-1', 'x-2', 'x-3'] });
-    const one = await server.call('gRPC', getAllConfigurations, { value: 'x-1' }, some);
-    expect(one.answer).toMatchObject({ ids: ['x-1:1'] });
-    for (const value of ['y', 'x-2.secret', 'x-1:1', 'none'])
-      expect(await server.call('gRPC', getAllConfigurations, { value }, some)).toMatchObject({
-        reason: 'GRANT_MISSING',
-      });
-  });
-
-  it('are not read on from a place that a caller made up for others', async () => {
-    const pageToken = Buffer.from('[["streams"],"x-2.secret"]').toString('base64url');
-    const { answer } = await server.call('gRPC', BusService.method.listStreams, { pageToken }, some);
-    expect((answer as { streams: { name: string }[] }).streams.map(({ name }) => name)).toEqual(['x-3']);
-  });
-});
-
-describe('a batch of events', () => {
-  it('has each item denied or done by itself, in a stream of frames too', async () => {
+describeOnEngines((open) => {
+  describe('lists of names', () => {
     const clients = new TestClients();
-    const mine = clients.grant('mine', 'fsm:write:mine');
-    const server = await startAccessServer({ clients });
-    const names = ['theirs', 'mine', 'none', 'mine'];
-    const events = names.map((configurationName, i) => {
-      return { configurationName, fsmId: 'm-1', event: { eventId: `b-${i}`, name: 'press' } };
+    const some = clients.grant('some', '*:read:x-*');
+    let server: AccessServer;
+
+    beforeAll(async () => {
+      server = await startAccessServer({ open, clients });
+      const root = { authorization: 'root' };
+      for (const name of ['a', 'x-1', 'x-2', 'x-2.secret', 'x-3', 'y', 'z']) {
+        await server.call('gRPC', BusService.method.createStream, { name }, root);
+        const configuration = { name, version: '1', states: ['s'], startingState: 's' };
+        await server.call('gRPC', FsmService.method.createConfiguration, { configuration }, root);
+      }
+      clients.grant('some', '*:read:x-?', '*:read:x-1', '*:read:x-2', '*:read:x-3', 'bus:write:*');
     });
-    for (const method of [FsmService.method.sendEvents, FsmService.method.streamEvents]) {
-      const { answer } = await server.call('gRPC', method, { events }, mine);
-      const { results } = answer as { results: { result: { case: string; value: { code: number } } }[] };
-      expect(
-        results.map(({ result }) => (result.case === 'error' ? result.value.code : result.case)),
-      ).toEqual([7, 'outcome', 7, 'outcome']);
-    }
-    const root = { authorization: 'root' };
-    for (const eventId of ['b-0', 'b-1']) {
-      const request = { configurationName: eventId === 'b-0' ? 'theirs' : 'mine', eventId };
-      const { code } = await server.call('gRPC', FsmService.method.getEventOutcome, request, root);
-      expect(code).toBe(eventId === 'b-0' ? 'NotFound' : 'OK');
-    }
-    await server.stop();
+    afterAll(() => server.stop());
+
+    it('of streams go through what is granted and tell nothing else', async () => {
+      const seen: string[] = [];
+      for (let pageToken = ''; ; ) {
+        const { answer } = await server.call(
+          'Connect',
+          BusService.method.listStreams,
+          { pageSize: 1, pageToken },
+          some,
+        );
+        const page = answer as { streams: { name: string }[]; nextPageToken: string };
+        seen.push(...page.streams.map(({ name }) => name));
+        if (page.nextPageToken === '') break;
+        expect(Buffer.from(page.nextPageToken, 'base64url').toString()).toBe(
+          `[["streams"],"${seen.at(-1)}"]`,
+        );
+        pageToken = page.nextPageToken;
+      }
+      expect(seen).toEqual(['x-1', 'x-2', 'x-3']);
+    });
+
+    it('of configurations do too', async () => {
+      const { method } = FsmService;
+      const seen: string[] = [];
+      for (let pageToken = ''; ; ) {
+        const request = { pageSize: 2, pageToken };
+        const { answer } = await server.call('gRPC', method.listConfigurations, request, some);
+        const page = answer as { names: string[]; nextPageToken: string };
+        seen.push(...page.names);
+        if (page.nextPageToken === '') break;
+        pageToken = page.nextPageToken;
+      }
+      expect(seen).toEqual(['x-1', 'x-2', 'x-3']);
+    });
+
+    it('of v1beta are of what is granted; a name in their place is asked for', async () => {
+      const { getAllConfigurations } = StatemachineService.method;
+      const all = await server.call('gRPC', getAllConfigurations, { value: '' }, some);
+      expect(all.answer).toMatchObject({ ids: ['x-1', 'x-2', 'x-3'] });
+      const one = await server.call('gRPC', getAllConfigurations, { value: 'x-1' }, some);
+      expect(one.answer).toMatchObject({ ids: ['x-1:1'] });
+      for (const value of ['y', 'x-2.secret', 'x-1:1', 'none'])
+        expect(await server.call('gRPC', getAllConfigurations, { value }, some)).toMatchObject({
+          reason: 'GRANT_MISSING',
+        });
+    });
+
+    it('are not read on from a place that a caller made up for others', async () => {
+      const pageToken = Buffer.from('[["streams"],"x-2.secret"]').toString('base64url');
+      const { answer } = await server.call('gRPC', BusService.method.listStreams, { pageToken }, some);
+      expect((answer as { streams: { name: string }[] }).streams.map(({ name }) => name)).toEqual(['x-3']);
+    });
+  });
+
+  describe('a batch of events', () => {
+    it('has each item denied or done by itself, in a stream of frames too', async () => {
+      const clients = new TestClients();
+      const mine = clients.grant('mine', 'fsm:write:mine');
+      const server = await startAccessServer({ open, clients });
+      const names = ['theirs', 'mine', 'none', 'mine'];
+      const events = names.map((configurationName, i) => {
+        return { configurationName, fsmId: 'm-1', event: { eventId: `b-${i}`, name: 'press' } };
+      });
+      for (const method of [FsmService.method.sendEvents, FsmService.method.streamEvents]) {
+        const { answer } = await server.call('gRPC', method, { events }, mine);
+        const { results } = answer as { results: { result: { case: string; value: { code: number } } }[] };
+        expect(
+          results.map(({ result }) => (result.case === 'error' ? result.value.code : result.case)),
+        ).toEqual([7, 'outcome', 7, 'outcome']);
+      }
+      const root = { authorization: 'root' };
+      for (const eventId of ['b-0', 'b-1']) {
+        const request = { configurationName: eventId === 'b-0' ? 'theirs' : 'mine', eventId };
+        const { code } = await server.call('gRPC', FsmService.method.getEventOutcome, request, root);
+        expect(code).toBe(eventId === 'b-0' ? 'NotFound' : 'OK');
+      }
+      await server.stop();
+    });
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Every service of the product over one embedded store, behind both real ports, with clients that the test
+ * Every service of the product over one store, embedded unless said otherwise, behind both real ports, with clients that the test
  * makes up: for tests of who may do what. There are two of everything, `mine` and `theirs`, alike but for
  * the name.
  */
@@ -11,30 +11,37 @@ import {
   createGrpcWebTransport,
 } from '@connectrpc/connect-node';
 import { pino } from 'pino';
+import { describe, inject } from 'vitest';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
 import { Health } from '../../gen/grpc/health/v1/health_pb.js';
 import { StatemachineService } from '../../gen/statemachine/v1beta/statemachine_pb.js';
 import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import type { Authenticator } from '../../src/auth/authenticator.js';
+import type { Authenticator, Identify } from '../../src/auth/authenticator.js';
 import { Client } from '../../src/auth/client.js';
 import { parseGrant } from '../../src/auth/grants.js';
 import type { Peer } from '../../src/auth/peer.js';
 import { busService } from '../../src/bus/service.js';
+import type { BusStore } from '../../src/bus/store.js';
 import { bind, type ServiceBinding } from '../../src/call.js';
 import { systemClock } from '../../src/clock.js';
 import { Fault } from '../../src/fault.js';
 import { fsmService } from '../../src/fsm/service.js';
+import type { FsmStore } from '../../src/fsm/store.js';
 import { v1betaService } from '../../src/fsm/v1beta.js';
 import { itemStatus } from '../../src/server/failure.js';
 import { HealthBook, healthService } from '../../src/server/health.js';
+import type { Limits } from '../../src/server/limits.js';
 import { startTransports } from '../../src/server/listen.js';
 import { Metrics } from '../../src/server/metrics.js';
 import { reflectionBindings } from '../../src/server/reflection.js';
 import { createValidate } from '../../src/server/validation.js';
 import { openLmdb } from '../../src/stores/lmdb/open.js';
+import { openRedis } from '../../src/stores/redis/open.js';
+import { engineUrl, randomNamespace } from '../support/backends.js';
 import { removeDirectory, temporaryDirectory } from '../support/processes.js';
 import type { LogLine } from '../support/transports.js';
+import { deferred } from '../support/waiting.js';
 
 /** Clients that a test adds, changes and takes away; the header of each is its id. */
 export class TestClients implements Authenticator {
@@ -44,6 +51,14 @@ export class TestClients implements Authenticator {
 
   identify(authorization: string | undefined, peer: Peer): Client {
     this.peers.push(peer);
+    return this.#find(authorization);
+  }
+
+  review(): Identify {
+    return (authorization) => this.#find(authorization);
+  }
+
+  #find(authorization: string | undefined): Client {
     const client = authorization === undefined ? undefined : this.#clients.get(authorization);
     if (client) return client;
     throw authorization === undefined
@@ -106,22 +121,65 @@ export interface AccessServer {
 
 export const NAMES = ['mine', 'theirs'] as const;
 
+const RETENTION_MS = 3_600_000;
+
+/** What the server is put on; closing it takes its data away. */
+export interface AccessEngine {
+  fsmStore(): FsmStore;
+  busStore(): BusStore;
+  close(): Promise<void>;
+}
+
+/** Runs the same tests on each engine: those of Redis are skipped when the run has none. */
+export function describeOnEngines(tests: (open: () => Promise<AccessEngine>) => void): void {
+  describe('on LMDB', () => tests(openEmbedded));
+  const { redis } = inject('engines');
+  if ('url' in redis) describe('on Redis', () => tests(openSharedRedis));
+  else describe.skip(`on Redis: ${redis.missing}`, () => tests(openSharedRedis));
+}
+
+async function openEmbedded(): Promise<AccessEngine> {
+  const dataDir = temporaryDirectory('api');
+  const engine = await openLmdb({ dataDir, durability: 'relaxed' });
+  return {
+    fsmStore: () => engine.fsmStore({ outcomeRetentionMs: RETENTION_MS }),
+    busStore: () => engine.busStore(),
+    async close() {
+      await engine.close();
+      removeDirectory(dataDir);
+    },
+  };
+}
+
+/** In a namespace of its own. */
+async function openSharedRedis(): Promise<AccessEngine> {
+  const engine = await openRedis({ url: engineUrl('redis') ?? '', namespace: randomNamespace() });
+  return {
+    fsmStore: () => engine.fsmStore({ shardCount: 4, outcomeRetentionMs: RETENTION_MS }),
+    busStore: () => engine.busStore(),
+    close: () => engine.close(),
+  };
+}
+
 export interface AccessServerOptions {
+  readonly open?: () => Promise<AccessEngine>;
   /** Without, nobody is asked who they are. */
   readonly clients?: TestClients;
   readonly logLevel?: string;
+  readonly limits?: Partial<Limits>;
 }
 
 export async function startAccessServer({
+  open = openEmbedded,
   clients,
   logLevel = 'debug',
+  limits,
 }: AccessServerOptions): Promise<AccessServer> {
-  const dataDir = temporaryDirectory('api');
-  const engine = await openLmdb({ dataDir, durability: 'relaxed' });
+  const engine = await open();
   const lines: LogLine[] = [];
   const log = pino({ base: null, level: logLevel }, { write: (line) => void lines.push(JSON.parse(line)) });
   const validate = createValidate([FsmService, StatemachineService, BusService]);
-  const store = engine.fsmStore({ outcomeRetentionMs: 3_600_000 });
+  const store = engine.fsmStore();
   const events = { store, clock: systemClock, validate, statusOf: itemStatus(log, 'switchgear.fsm') };
   const bus = { store: engine.busStore(), statusOf: itemStatus(log, 'switchgear.bus'), durability: '' };
   const health = new HealthBook([]);
@@ -142,6 +200,7 @@ export async function startAccessServer({
     metrics: new Metrics(),
     log,
     authenticator: clients,
+    limits,
   });
   const root = clients?.grant('root', '*:*:*') ?? {};
   const httpUrl = `http://${transports.httpAddress}`;
@@ -168,7 +227,6 @@ export async function startAccessServer({
     async stop() {
       await transports.drain(1_000);
       await engine.close();
-      removeDirectory(dataDir);
     },
   };
 }
@@ -238,6 +296,40 @@ async function framesOf(
   } catch (thrown) {
     const [info] = ConnectError.from(thrown).findDetails(ErrorInfoSchema);
     return { frames, reason: info?.reason ?? '' };
+  }
+}
+
+const LONGEST_STREAM_MS = 5_000;
+
+/**
+ * How a stream ends, of any shape, whose requests do not end by themselves: the code and the reason. One
+ * that goes on is left after a while, and said to: a test that waits for an end fails, and does not hang.
+ */
+export async function endOfStream(
+  transport: Transport,
+  method: DescMethod,
+  request: object,
+  headers: Record<string, string>,
+): Promise<string> {
+  const leaving = new AbortController();
+  const timer = setTimeout(() => leaving.abort(), LONGEST_STREAM_MS);
+  const over = deferred<void>();
+  async function* requests() {
+    yield request as MessageInitShape<DescMethod['input']>;
+    if (method.methodKind !== 'server_streaming') await over.promise;
+  }
+  try {
+    const { signal } = leaving;
+    const { message } = await transport.stream(method as never, signal, undefined, headers, requests());
+    for await (const _ of message);
+    return 'OK';
+  } catch (thrown) {
+    if (leaving.signal.aborted) return `still open after ${LONGEST_STREAM_MS} ms`;
+    const error = ConnectError.from(thrown);
+    return `${Code[error.code]} ${error.findDetails(ErrorInfoSchema)[0]?.reason}`;
+  } finally {
+    clearTimeout(timer);
+    over.resolve();
   }
 }
 

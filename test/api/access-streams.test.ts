@@ -1,14 +1,13 @@
 /** Streams that are open when what their client may do is changed: all shapes, on both ports. */
 import { create, type DescMethod } from '@bufbuild/protobuf';
-import { Code, ConnectError, type Transport } from '@connectrpc/connect';
+import type { Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.js';
 import { FsmService, GetRetentionResponseSchema } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { type Call, EVERYTHING } from '../../src/call.js';
 import { Shapes, startTestServer, type TestServer } from '../support/transports.js';
 import { deferred, eventually } from '../support/waiting.js';
-import { TestClients, WAYS, type Way, waysTo } from './access-server.js';
+import { endOfStream, TestClients, WAYS, type Way, waysTo } from './access-server.js';
 
 const clients = new TestClients();
 /** Calls that handlers have begun, by the id of their client. */
@@ -55,30 +54,8 @@ const SHAPES: [shape: string, method: DescMethod, request: object][] = [
   ['a stream both ways', FsmService.method.streamEvents, { frameId: 1n }],
 ];
 
-/** The reason with which a call ends, whose requests do not end by themselves. */
-async function endOf(way: Way, method: DescMethod, request: object, authorization?: string): Promise<string> {
-  const over = deferred<void>();
-  async function* requests() {
-    yield request as Record<string, unknown>;
-    if (method.methodKind !== 'server_streaming') await over.promise;
-  }
-  try {
-    const transport = transports[way];
-    const { message } = await transport.stream(
-      method as never,
-      undefined,
-      20_000,
-      authorization === undefined ? {} : { authorization },
-      requests(),
-    );
-    for await (const _ of message);
-    return 'OK';
-  } catch (thrown) {
-    const error = ConnectError.from(thrown);
-    return `${Code[error.code]} ${error.findDetails(ErrorInfoSchema)[0]?.reason}`;
-  } finally {
-    over.resolve();
-  }
+function endOf(way: Way, method: DescMethod, request: object, authorization?: string): Promise<string> {
+  return endOfStream(transports[way], method, request, authorization === undefined ? {} : { authorization });
 }
 
 describe.each(WAYS)('by %s', (way) => {
@@ -126,7 +103,7 @@ describe.each(WAYS)('by %s', (way) => {
         'open',
       );
       clients.remove(client);
-      await end;
+      expect(await end).toBe('Unauthenticated CREDENTIALS_INVALID');
     });
   });
 

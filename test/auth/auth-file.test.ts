@@ -1,7 +1,10 @@
 /** What may stand in an auth file, and that everything wrong with one is said, by client and field. */
-import { chmodSync, renameSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, chownSync, renameSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AuthFileError, clientsOf, parseAuthDocument, parseTime } from '../../src/auth/auth-file.js';
+import { listClients, rotateSecret } from '../../src/auth/client-edits.js';
 import { AuthFolder, basic, peer } from './auth-folder.js';
 
 const HASH = `hmac-sha256:${'A'.repeat(43)}`;
@@ -77,7 +80,12 @@ describe('an auth file', () => {
       withClient('grants: ["bus:read:*", "bus:reed:*"]'),
       [/^clients\.a\.grants\[1\]: "bus:reed:\*" must have/],
     ],
-    [withClient('grants: ["x\\ny"]'), [/^clients\.a\.grants\[0\]: "x\?y" must be/]],
+    [withClient('grants: ["x\\ny"]'), [/^clients\.a\.grants\[0\]: must be SERVICE:VERB:NAME/]],
+    [withClient('grants: ["bus:x\\ny:*"]'), [/^clients\.a\.grants\[0\]: "bus:x\?y:\*" must have a verb/]],
+    [
+      withClient(`grants: ["fsm:read:${'a'.repeat(257)}"]`),
+      [/^clients\.a\.grants\[0\]: "fsm:read:a+" must end/],
+    ],
     [withClient('names: [a.internal]'), [/^clients\.a\.names\[0\]: must be DNS:NAME/]],
     [withClient('names: ["DNS:x", "DNS:x"]'), [/names\[1\]: DNS:x is a name of client a already$/]],
     [
@@ -126,6 +134,20 @@ clients:
       'clients.b.secrets[0].hash',
       'clients.b.secrets[0].created',
       'clients.b.names[0]',
+    ]);
+  });
+
+  it.each([
+    'my-s3cret',
+    'orders:my-s3cret',
+    'bus:my-s3cret',
+    'Basic b3JkZXJzOm15LXMzY3JldA==',
+    ':my-s3cret:*',
+    'buss:read:my-s3cret',
+    'my-s3cret:read:*',
+  ])('never has what stands in place of a grant in a complaint, unless it was meant as one: %s', (text) => {
+    expect(complaints(withClient(`grants: ["${text}"]`))).toEqual([
+      'clients.a.grants[0]: must be SERVICE:VERB:NAME with a service of fsm, bus, server or *',
     ]);
   });
 
@@ -257,7 +279,67 @@ describe('the files', () => {
   it('are no directories', async () => {
     rmSync(folder.authFile);
     symlinkSync(folder.path, folder.authFile);
-    expect(await complaintsAtStart()).toHaveLength(1);
+    expect(await complaintsAtStart()).toEqual(['/clients.yaml: is not a regular file']);
+  });
+
+  it('are no pipes, which nobody waits for', async () => {
+    const auth = await folder.open();
+    for (const [file, name] of [
+      [folder.authFile, 'clients.yaml'],
+      [folder.pepperFile, 'clients.yaml.pepper'],
+    ] as const) {
+      renameSync(file, `${file}.real`);
+      execFileSync('mkfifo', ['-m', '600', file]);
+      // Whoever waited for a writer gets one, so that this fails and does not hang.
+      const writer = spawn('sh', ['-c', 'while sleep 1; do : > "$0"; done', file], { stdio: 'ignore' });
+      const started = performance.now();
+      expect(await complaintsAtStart()).toEqual([`/${name}: is not a regular file`]);
+      auth.reload();
+      expect(performance.now() - started).toBeLessThan(500);
+      expect(folder.events.pop()).toMatchObject({ type: 'reload_failed' });
+      writer.kill();
+      renameSync(`${file}.real`, file);
+    }
+    expect(auth.identify(basic('a', 'one'), peer()).id).toBe('a');
+  });
+
+  describe('by their owner', () => {
+    const STRANGER = 4_242;
+    const me = process.geteuid?.() ?? 0;
+    afterEach(() => void vi.restoreAllMocks());
+
+    /** Has a file belong to somebody else: by changing its owner where we may, else by being somebody else. */
+    function estrange(file: string): number {
+      if (me !== 0) vi.spyOn(process as { geteuid(): number }, 'geteuid').mockReturnValue(STRANGER);
+      else chownSync(file, STRANGER, STRANGER);
+      return me === 0 ? STRANGER : me;
+    }
+
+    it.each(['clients.yaml', 'clients.yaml.pepper'])(
+      "are refused when %s is neither one's own nor root's",
+      async (name) => {
+        const owner = estrange(join(folder.path, name));
+        const reader = me === 0 ? 0 : STRANGER;
+        expect(await complaintsAtStart()).toContain(
+          `/${name}: belongs to user ${owner}; chown it to the user that reads it (${reader}) or to root`,
+        );
+      },
+    );
+
+    it.runIf(me === 0)("may be root's, or one's own, and then that is all the same", async () => {
+      vi.spyOn(process as { geteuid(): number }, 'geteuid').mockReturnValue(STRANGER);
+      await expect(folder.open()).resolves.toMatchObject({ clientCount: 1 });
+      for (const file of [folder.authFile, folder.pepperFile]) chownSync(file, STRANGER, STRANGER);
+      await expect(folder.open()).resolves.toMatchObject({ clientCount: 1 });
+    });
+
+    it("may be anybody's to be listed and edited: that may be done for them", async () => {
+      for (const file of [folder.authFile, folder.pepperFile]) estrange(file);
+      const files = { authFile: folder.authFile, pepperFile: undefined };
+      expect(listClients(files).map(({ id }) => id)).toEqual(['a']);
+      await rotateSecret(files, { id: 'a', secret: 'two', keepMs: 0 });
+      expect(listClients(files)).toHaveLength(1);
+    });
   });
 });
 

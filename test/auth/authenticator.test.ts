@@ -1,5 +1,7 @@
 /** Who a call is from, and every way in which it is refused. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CredentialChecks } from '../../src/auth/authenticator.js';
+import { ClientDirectory } from '../../src/auth/client-directory.js';
 import type { Auth } from '../../src/auth/open-auth.js';
 import type { Peer } from '../../src/auth/peer.js';
 import type { Fault } from '../../src/fault.js';
@@ -176,19 +178,44 @@ describe('who fails again and again', () => {
   const WRONG = basic('orders', 'wrong');
   const failFive = (header = WRONG, from = peer()) => Array.from({ length: 5 }, () => outcome(header, from));
 
-  it('is not looked at for a second, and told so', () => {
+  it('is told to wait for a second, and then longer', () => {
     expect(failFive()).toEqual(Array(5).fill('CREDENTIALS_INVALID'));
     expect(refusal(WRONG)).toMatchObject({ reason: 'TOO_MANY_FAILURES', retryAfterMs: 1_000 });
-    expect(outcome(RIGHT)).toBe('TOO_MANY_FAILURES');
     folder.clock.advance(1_000);
-    expect(outcome(RIGHT)).toBe('orders');
     expect(outcome(WRONG)).toBe('CREDENTIALS_INVALID');
+    expect(refusal(WRONG)).toMatchObject({ reason: 'TOO_MANY_FAILURES', retryAfterMs: 2_000 });
   });
 
-  it('but then is right starts over', () => {
-    for (let i = 0; i < 4; i += 1) outcome(WRONG);
+  it('is let in at once when it is right, also by a secret that was not seen before', () => {
+    failFive();
+    expect(outcome(WRONG)).toBe('TOO_MANY_FAILURES');
     expect(outcome(RIGHT)).toBe('orders');
-    expect(failFive()).toEqual(Array(5).fill('CREDENTIALS_INVALID'));
+    expect(outcome(basic('orders', 'old-secret'))).toBe('orders');
+  });
+
+  it('locks out nobody behind the same address, however long it goes on', () => {
+    const seen = new Set<string>();
+    for (let minute = 0; minute < 60; minute += 1) {
+      failFive();
+      // By now what was good before has to be looked at again; so it has after a reload.
+      folder.clock.advance(60_000);
+      if (minute % 2 === 1) auth.reload();
+      seen.add(outcome(RIGHT));
+    }
+    expect([...seen]).toEqual(['orders']);
+  });
+
+  it('is told the same whether the client is right meanwhile or there is none', () => {
+    const unknown = basic('nobody', 'wrong');
+    const told: [string[], string[]] = [[], []];
+    for (let i = 0; i < 30; i += 1) {
+      told[0].push(outcome(WRONG));
+      told[1].push(outcome(unknown));
+      folder.clock.advance(i < 20 ? 100 : 61_000);
+      expect(outcome(RIGHT)).toBe('orders');
+    }
+    expect(told[0]).toEqual(told[1]);
+    expect(new Set(told[0])).toEqual(new Set(['CREDENTIALS_INVALID', 'TOO_MANY_FAILURES']));
   });
 
   it('is treated alike whether there is such a client or not', () => {
@@ -203,33 +230,148 @@ describe('who fails again and again', () => {
     expect(other).toEqual(known);
   });
 
-  it('does not slow down the client elsewhere', () => {
+  it('is slowed down at one address, and others are not', () => {
     failFive(WRONG, peer('203.0.113.9'));
     expect(outcome(WRONG, peer('203.0.113.9'))).toBe('TOO_MANY_FAILURES');
-    expect(outcome(RIGHT, peer('192.0.2.1'))).toBe('orders');
-    expect(outcome(basic('audit', 'audit-secret'), peer('203.0.113.9'))).toBe('audit');
-  });
-
-  it('does not slow down credentials that were good a moment ago, even from the same address', () => {
-    expect(outcome(RIGHT)).toBe('orders');
-    failFive();
-    expect(outcome(WRONG)).toBe('TOO_MANY_FAILURES');
-    expect(outcome(RIGHT)).toBe('orders');
-    folder.clock.advance(59_999);
-    expect(outcome(RIGHT)).toBe('orders');
+    expect(outcome(WRONG, peer('192.0.2.1'))).toBe('CREDENTIALS_INVALID');
+    expect(outcome(basic('audit', 'wrong'), peer('203.0.113.9'))).toBe('CREDENTIALS_INVALID');
   });
 
   it('with malformed credentials is nobody, and slows down nobody', () => {
-    for (let i = 0; i < 20; i += 1) outcome('Basic x');
-    expect(outcome(RIGHT)).toBe('orders');
+    for (let i = 0; i < 20; i += 1) expect(outcome('Basic x')).toBe('CREDENTIALS_MALFORMED');
+    expect(outcome(WRONG)).toBe('CREDENTIALS_INVALID');
+  });
+});
+
+describe('a review', () => {
+  const NEW = basic('orders', 'new-secret');
+  const OLD = basic('orders', 'old-secret');
+  const reviewed = (authorization: string | undefined, from = peer(), identify = auth.review()) => {
+    try {
+      return identify(authorization, from).id;
+    } catch (error) {
+      return (error as Fault).reason;
+    }
+  };
+
+  it('tells who it would be from now, by credentials and by certificate', () => {
+    folder.write({
+      orders: { secrets: ['new-secret'], names: ['DNS:edge.internal'] },
+      audit: { names: ['URI:spiffe://x/audit'] },
+    });
+    auth.reload();
+    const identify = auth.review();
+    const expired = { names: ['DNS:edge.internal'], problem: 'CERT_HAS_EXPIRED' };
+    const cases: [string | undefined, Peer, string][] = [
+      [NEW, peer(), 'orders'],
+      [OLD, peer(), 'CREDENTIALS_INVALID'],
+      [NEW, peer(), 'orders'],
+      [OLD, peer(), 'CREDENTIALS_INVALID'],
+      [undefined, certificate('DNS:edge.internal'), 'orders'],
+      [undefined, certificate('DNS:audit.internal'), 'CERTIFICATE_UNKNOWN'],
+      [undefined, peer('192.0.2.1', expired), 'CERTIFICATE_REFUSED'],
+      [NEW, peer('192.0.2.1', expired), 'CERTIFICATE_REFUSED'],
+      [undefined, peer(), 'CREDENTIALS_MISSING'],
+    ];
+    for (const [header, from, expected] of cases) expect(reviewed(header, from, identify)).toBe(expected);
   });
 
-  it('is verified again after a minute, so the row of failures counts then', () => {
-    expect(outcome(RIGHT)).toBe('orders');
-    folder.clock.advance(59_500);
-    failFive();
-    folder.clock.advance(500);
-    expect(outcome(RIGHT)).toBe('TOO_MANY_FAILURES');
+  it('counts no failures, and is not held up by them', () => {
+    const wrong = basic('orders', 'wrong');
+    for (let i = 0; i < 20; i += 1) expect(reviewed(wrong)).toBe('CREDENTIALS_INVALID');
+    expect(outcome(wrong)).toBe('CREDENTIALS_INVALID');
+    for (let i = 0; i < 20; i += 1) outcome(wrong);
+    expect(reviewed(wrong)).toBe('CREDENTIALS_INVALID');
+  });
+
+  it('looks at each header once, and begins anew each time', () => {
+    const directory = new ClientDirectory();
+    const checks = new CredentialChecks(directory, folder.clock);
+    const find = vi.spyOn(directory, 'find');
+    for (const round of [1, 2]) {
+      const identify = checks.review();
+      for (let i = 0; i < 1_000; i += 1)
+        for (const header of [NEW, OLD]) expect(() => identify(header, peer())).toThrow('no client with');
+      expect(find).toHaveBeenCalledTimes(2 * round);
+    }
+  });
+});
+
+describe('the time at which a secret expires', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+
+  function pass(ms: number): void {
+    folder.clock.advance(ms);
+    vi.advanceTimersByTime(ms);
+  }
+
+  it('is told when it has come, each once', async () => {
+    const inHours = (hours: number) => new Date(folder.clock.nowMs() + hours * 3_600_000).toISOString();
+    folder.write({
+      orders: { secrets: ['new-secret', { secret: 'old-secret', expires: inHours(2) }] },
+      audit: { secrets: ['one', { secret: 'two', expires: inHours(1) }] },
+      gone: { secrets: [{ secret: 'x', expires: inHours(-1) }] },
+    });
+    auth = await folder.open();
+    const listener = vi.fn();
+    auth.onChange(listener);
+    pass(3_599_000);
+    expect(listener).toHaveBeenCalledTimes(0);
+    pass(1_000);
+    expect(listener).toHaveBeenCalledTimes(1);
+    pass(3_599_000);
+    expect(listener).toHaveBeenCalledTimes(1);
+    pass(1_000);
+    expect(listener).toHaveBeenCalledTimes(2);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(folder.events).toEqual([]);
+  });
+
+  it('may be farther off than a timer can wait', async () => {
+    const expires = new Date(folder.clock.nowMs() + 30 * 86_400_000).toISOString();
+    folder.write({ orders: { secrets: [{ secret: 'old-secret', expires }] } });
+    const wait = vi.spyOn(globalThis, 'setTimeout');
+    auth = await folder.open();
+    const listener = vi.fn();
+    auth.onChange(listener);
+    for (const [, ms] of wait.mock.calls) expect(ms).toBeLessThan(2 ** 31);
+    for (let day = 1; day < 30; day += 1) pass(86_400_000);
+    expect(listener).toHaveBeenCalledTimes(0);
+    pass(86_400_000);
+    expect(listener).toHaveBeenCalledTimes(1);
+  });
+
+  it('is told within a minute when the clock was set on', async () => {
+    const expires = new Date(folder.clock.nowMs() + 86_400_000).toISOString();
+    folder.write({ orders: { secrets: [{ secret: 'old-secret', expires }] } });
+    auth = await folder.open();
+    const listener = vi.fn();
+    auth.onChange(listener);
+    folder.clock.advance(86_400_000);
+    vi.advanceTimersByTime(60_000);
+    expect(listener).toHaveBeenCalledTimes(1);
+  });
+
+  it('is the one of the file as it is now, and of none once it is closed', async () => {
+    const expires = (ms: number) => new Date(folder.clock.nowMs() + ms).toISOString();
+    folder.write({ orders: { secrets: [{ secret: 'old-secret', expires: expires(10_000) }] } });
+    auth.reload();
+    folder.write({ orders: { secrets: [{ secret: 'old-secret', expires: expires(30_000) }] } });
+    auth.reload();
+    const listener = vi.fn();
+    auth.onChange(listener);
+    pass(29_999);
+    expect(listener).toHaveBeenCalledTimes(0);
+    pass(1);
+    expect(listener).toHaveBeenCalledTimes(1);
+    folder.write({ orders: { secrets: [{ secret: 'old-secret', expires: expires(30_000) }] } });
+    auth.reload();
+    auth.close();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 
@@ -282,11 +424,15 @@ describe('a reload', () => {
     expect(outcome(basic('orders', 'new-secret'))).toBe('orders');
   });
 
-  it('ends all secrets when the pepper is another', () => {
+  it('ends all secrets when the pepper is another, and tells so', () => {
     expect(outcome(basic('orders', 'new-secret'))).toBe('orders');
+    const listener = vi.fn();
+    auth.onChange(listener);
     folder.writePepper(Buffer.alloc(32, 9).toString('base64url'));
     auth.reload();
     expect(outcome(basic('orders', 'new-secret'))).toBe('CREDENTIALS_INVALID');
+    expect(listener).toHaveBeenCalledTimes(1);
+    expect(folder.events).toEqual([{ type: 'pepper_changed' }]);
   });
 
   it('moves a name of certificates from one client to another', () => {
@@ -338,7 +484,7 @@ describe('a reload', () => {
   it('does not end a row of failures', () => {
     for (let i = 0; i < 5; i += 1) outcome(basic('orders', 'wrong'));
     auth.reload();
-    expect(outcome(basic('orders', 'new-secret'))).toBe('TOO_MANY_FAILURES');
+    expect(outcome(basic('orders', 'wrong'))).toBe('TOO_MANY_FAILURES');
   });
 });
 

@@ -41,10 +41,33 @@ describe('the time that a refusal takes', () => {
     expect(smallest(() => apart(auth, id, 'zzzzzz'))).toBeLessThan(MOST_APART);
   });
 
+  it.each([
+    ['one secret', 'aaaaaa'],
+    ['two secrets', 'bbbbbb'],
+  ])('does not tell it either to who was told to wait: a client with %s', (_, id) => {
+    const here = () => '192.0.2.1';
+    for (let i = 0; i < 6; i += 1) for (const each of [id, 'zzzzzz']) refusedFor(each, here());
+    expect([refusedFor(id, here()), refusedFor('zzzzzz', here())]).toEqual(
+      Array(2).fill('TOO_MANY_FAILURES'),
+    );
+    expect(smallest(() => apart(auth, id, 'zzzzzz', here))).toBeLessThan(MOST_APART);
+  });
+
   it('would tell it, if an unknown id were refused before its secret is hashed', () => {
     expect(smallest(() => apart(hasty(), 'aaaaaa', 'zzzzzz'))).toBeGreaterThan(MOST_APART);
   });
 });
+
+function refusedFor(id: string, address: string): string {
+  try {
+    return auth.identify(basic(id, 'wrong-0000'), { address, certificate: undefined }).id;
+  } catch (error) {
+    return (error as Fault).reason;
+  }
+}
+
+/** An address of its own for each call, so that none is told to wait. */
+const elsewhere = () => `${++calls}`;
 
 function smallest(measure: () => number): number {
   let least = Number.POSITIVE_INFINITY;
@@ -53,7 +76,7 @@ function smallest(measure: () => number): number {
 }
 
 /** By how much of the shorter one two medians differ. */
-function apart(subject: Authenticator, one: string, other: string): number {
+function apart(subject: Authenticator, one: string, other: string, addressOf = elsewhere): number {
   const before = Error.stackTraceLimit;
   // Writing down where an error comes from takes longer than all the rest.
   Error.stackTraceLimit = 0;
@@ -61,7 +84,7 @@ function apart(subject: Authenticator, one: string, other: string): number {
     const times: [number[], number[]] = [[], []];
     for (let batch = 0; batch < BATCHES; batch += 1)
       for (const which of batch % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const))
-        times[which].push(timeOf(subject, which === 0 ? one : other));
+        times[which].push(timeOf(subject, which === 0 ? one : other, addressOf));
     // The first ones ran before the engine knew what it runs.
     const [a, b] = times.map((each) => median(each.slice(BATCHES / 4))) as [number, number];
     return Math.abs(a - b) / Math.min(a, b);
@@ -70,11 +93,10 @@ function apart(subject: Authenticator, one: string, other: string): number {
   }
 }
 
-/** Each call from an address of its own, so that none is made to wait. */
-function timeOf(subject: Authenticator, id: string): number {
+function timeOf(subject: Authenticator, id: string, addressOf: () => string): number {
   const header = basic(id, 'wrong-0000');
   const peers = Array.from({ length: CALLS_PER_BATCH }, () => ({
-    address: `${++calls}`,
+    address: addressOf(),
     certificate: undefined,
   }));
   const started = performance.now();
@@ -99,6 +121,7 @@ function hasty(): Authenticator {
       if (authorization !== unknown) return auth.identify(authorization, peer);
       throw new Fault('CREDENTIALS_INVALID', 'there is no client with this id and secret');
     },
+    review: () => auth.review(),
     onChange() {},
   };
 }

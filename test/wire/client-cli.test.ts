@@ -519,7 +519,7 @@ ${grants}  # the till
         '',
         [
           '',
-          expect.stringMatching(/clients\.yaml: clients\.a\.grants\[0\]: "x" must be/),
+          expect.stringMatching(/clients\.yaml: clients\.a\.grants\[0\]: must be SERVICE:VERB:NAME/),
           expect.stringMatching(/clients\.yaml: clients\.a\.names\[0\]: must be DNS:NAME/),
         ],
       ]);
