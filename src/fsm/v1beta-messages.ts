@@ -63,15 +63,26 @@ export function v1SendEvent({ config, id, event }: beta.EventRequest): SendEvent
 const BETA_FIELDS: Readonly<Record<string, string>> = {
   configuration_name: 'config',
   fsm_id: 'id',
+  event_id: 'id',
+  name: 'value',
+  version: 'value',
   'event.name': 'event.transition.event',
 };
 
+/** The same for PutFiniteStateMachine. */
+export const PUT_FIELDS: typeof BETA_FIELDS = {
+  configuration_name: 'fsm.config_id',
+  configuration_version: 'fsm.config_id',
+  fsm_id: 'id',
+  state: 'fsm.state',
+};
+
 /** Complaints about a v1 message, in the field names that the caller used. */
-export function inBetaFields(violations: readonly FieldViolation[]): FieldViolation[] {
-  return violations.map((violation) => ({
-    ...violation,
-    field: BETA_FIELDS[violation.field] ?? violation.field,
-  }));
+export function inBetaFields(
+  violations: readonly FieldViolation[],
+  fields: typeof BETA_FIELDS = BETA_FIELDS,
+): FieldViolation[] {
+  return violations.map((violation) => ({ ...violation, field: fields[violation.field] ?? violation.field }));
 }
 
 export function betaMachine(

@@ -9,6 +9,10 @@ import * as beta from '../../gen/statemachine/v1beta/statemachine_pb.js';
 import { ConfigurationSchema } from '../../gen/switchgear/fsm/v1/fsm_pb.js';
 import {
   CreateFiniteStateMachineRequestSchema,
+  GetConfigurationRequestSchema,
+  GetEventOutcomeRequestSchema,
+  GetFiniteStateMachineRequestSchema,
+  ListFiniteStateMachinesRequestSchema,
   SendEventRequestSchema,
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import type { Call, Handlers } from '../call.js';
@@ -64,6 +68,8 @@ function configurationRpcs({
   Service,
   'putConfiguration' | 'getConfiguration' | 'getAllConfigurations' | 'streamAllConfigurations'
 > {
+  const boundValue = (name: string, version = ''): void =>
+    bound(validate(GetConfigurationRequestSchema, create(GetConfigurationRequestSchema, { name, version })));
   return {
     async putConfiguration(request, call) {
       const message = messages.v1Configuration(request);
@@ -80,10 +86,12 @@ function configurationRpcs({
 
     async getConfiguration({ value }, call) {
       const { name, version } = messages.splitConfigurationId(value);
+      boundValue(name, version);
       return messages.betaConfiguration(await mustGetConfiguration(store, name, version, call));
     },
 
     async getAllConfigurations({ value: name }, call) {
+      boundValue(name);
       const list = new IdList('StreamAllConfigurations');
       if (name === '') for await (const each of grantedNames(store, call)) list.add(each);
       else
@@ -93,29 +101,28 @@ function configurationRpcs({
 
     async *streamAllConfigurations({ value: name }, call) {
       if (name === '') throw Fault.invalidField('value', 'must be the name of a configuration');
+      boundValue(name);
       for await (const found of allVersions(store, name, call)) yield messages.betaConfiguration(found);
     },
   };
 }
 
-function machineRpcs({
-  store,
-  validate,
-}: V1betaOptions): Pick<
-  Service,
-  'putFiniteStateMachine' | 'getFiniteStateMachine' | 'getAllInState' | 'streamAllInstate'
-> {
+function machineRpcs(
+  options: V1betaOptions,
+): Pick<Service, 'putFiniteStateMachine' | 'getFiniteStateMachine' | 'getAllInState' | 'streamAllInstate'> {
+  const { store, validate } = options;
   return {
     async putFiniteStateMachine({ id, fsm }, call) {
       if (!fsm) throw Fault.invalidField('fsm', 'is required');
       const { name, version } = messages.splitConfigurationId(fsm.configId);
-      const configuration = version && (await store.getConfiguration(name, version, call.signal));
+      const asV1 = { configurationName: name, configurationVersion: version, fsmId: id, state: fsm.state };
+      // No version has a colon: then there is no such configuration.
+      const isVersion = version !== '' && !version.includes(':');
+      const schema = CreateFiniteStateMachineRequestSchema;
+      if (isVersion) bound(validate(schema, create(schema, asV1)), messages.PUT_FIELDS);
+      const configuration = isVersion && (await store.getConfiguration(name, version, call.signal));
       if (!configuration)
         throw new Fault('CONFIGURATION_MISSING', `there is no configuration ${fsm.configId}; put it first`);
-      const asV1 = { configurationName: name, configurationVersion: version, fsmId: id, state: fsm.state };
-      refuse(
-        validate(CreateFiniteStateMachineRequestSchema, create(CreateFiniteStateMachineRequestSchema, asV1)),
-      );
       const state = fsm.state || configuration.startingState;
       if (!configuration.states.includes(state))
         throw Fault.invalidField('fsm.state', `is not a state of ${fsm.configId}`);
@@ -140,6 +147,8 @@ function machineRpcs({
       const id = query.case === 'id' ? query.value : '';
       if (config === '') throw Fault.invalidField('config', 'must be the name of a configuration');
       if (id === '') throw Fault.invalidField('id', 'must be the id of a machine');
+      const asV1 = { configurationName: config, fsmId: id };
+      bound(validate(GetFiniteStateMachineRequestSchema, create(GetFiniteStateMachineRequestSchema, asV1)));
       const found = await store.getMachine(config, id, 0, call.signal);
       if (!found) throw fsmNotFound(config, id);
       const { history, omitted } = await newestHistory(store, found.machine, call);
@@ -149,12 +158,12 @@ function machineRpcs({
 
     async getAllInState(request, call) {
       const list = new IdList('StreamAllInstate');
-      for await (const { id } of allInState(store, request, call)) list.add(id);
+      for await (const { id } of allInState(options, request, call)) list.add(id);
       return create(beta.ListResponseSchema, { ids: list.ids });
     },
 
     async *streamAllInstate(request, call) {
-      for await (const machine of allInState(store, request, call)) {
+      for await (const machine of allInState(options, request, call)) {
         const { history } = await newestHistory(store, machine, call);
         yield putFsmResponse(machine, history);
       }
@@ -180,6 +189,8 @@ function eventRpcs(options: V1betaOptions): Pick<Service, 'sendEvent' | 'getEven
     },
 
     async getEventOutcome({ config: configurationName, id: eventId }, call) {
+      const asV1 = create(GetEventOutcomeRequestSchema, { configurationName, eventId });
+      bound(validate(GetEventOutcomeRequestSchema, asV1));
       const found = await store.getOutcome(configurationName, undefined, eventId, call.signal);
       if (!found) throw new Fault('OUTCOME_NOT_FOUND', 'no outcome of this event is kept');
       const addressee = { configurationName, fsmId: found.id, eventId };
@@ -233,7 +244,7 @@ async function* allVersions(store: FsmStore, name: string, call: Call) {
 }
 
 async function* allInState(
-  store: FsmStore,
+  { store, validate }: V1betaOptions,
   { config, query }: beta.GetFsmRequest,
   call: Call,
 ): AsyncGenerator<Machine> {
@@ -241,6 +252,8 @@ async function* allInState(
   if (config === '') throw Fault.invalidField('config', 'must be the name of a configuration');
   if (state === '')
     throw new Fault('NOT_SERVED', 'a state is required; use switchgear.fsm.v1 to list all machines');
+  const asV1 = create(ListFiniteStateMachinesRequestSchema, { configurationName: config, state });
+  bound(validate(ListFiniteStateMachinesRequestSchema, asV1));
   let after: string | undefined;
   do {
     const page = await store.listMachines(config, { states: [state] }, after, CHUNK, call.signal);
@@ -277,6 +290,19 @@ function putFsmResponse(machine: Machine, history: readonly AppliedTransition[])
 function refuse(violations: FieldViolation[]): void {
   const [first] = violations;
   if (first) throw new Fault('INVALID_FIELD', `${first.field}: ${first.description}`, { violations });
+}
+
+/**
+ * Refuses names and ids that the store cannot look for, of v1 requests that ask for the same. Empty ones are
+ * not found, each in its own words, since the original does not refuse them.
+ */
+function bound(violations: FieldViolation[], fields?: typeof messages.PUT_FIELDS): void {
+  refuse(
+    messages.inBetaFields(
+      violations.filter(({ rule }) => rule !== 'string.min_bytes'),
+      fields,
+    ),
+  );
 }
 
 function fieldMissing(field: string, what: string): Fault {

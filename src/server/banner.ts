@@ -66,6 +66,20 @@ function securityOf({ config, clientCount, certificateEndMs }: BannerFacts): str
   ].join(', ');
 }
 
+/** What `--insecure` lets pass. */
+function opennessWarnings({ config, clientCount, certificateEndMs }: BannerFacts): string[] {
+  if (isLoopback(config.host)) return [];
+  const off = [
+    ...(clientCount === undefined
+      ? ['without authentication (--auth-file): everybody may do everything']
+      : []),
+    ...(certificateEndMs === undefined
+      ? ['without TLS (--tls-cert): whoever is between can read and change it']
+      : []),
+  ];
+  return off.length === 0 ? [] : [`reachable beyond this machine ${off.join(', and ')}`];
+}
+
 function certificateWarnings({ config, certificateEndMs, nowMs = Date.now() }: BannerFacts): string[] {
   if (certificateEndMs === undefined) return [];
   const leftMs = certificateEndMs - nowMs;
@@ -89,6 +103,7 @@ function warningsOf(facts: BannerFacts): string[] {
   const outdated = endOfLife !== undefined && today > endOfLife;
   return [
     ...new Set(services.flatMap(({ engine }) => engine.warnings)),
+    ...opennessWarnings(facts),
     ...certificateWarnings(facts),
     ...(outdated
       ? [`Node ${major} gets no more fixes since ${endOfLife}; use a supported release in production`]

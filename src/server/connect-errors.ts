@@ -14,6 +14,7 @@ import { CODES, codeOf, detailsOf, faultToStatus, statusBytes } from './status.j
 const END_OF_CONNECT_STREAM = 0b00000010;
 const END_OF_GRPC_WEB = 0b10000000;
 const ENVELOPE_HEAD_BYTES = 5;
+const HTTP_BAD_REQUEST = 400;
 const DETAILS_HEADER = 'grpc-status-details-bin';
 
 export function connectError(fault: Fault, domain: string): ConnectError {
@@ -37,7 +38,14 @@ export function errorJson(fault: Fault, domain: string): Record<string, unknown>
 
 /** What an error of the library means. */
 export function faultOf(error: ConnectError): Fault {
-  return new Fault(reasonOf(error.code), error.rawMessage, { cause: error });
+  return new Fault(reasonOf(corrected(error.code, error.rawMessage)), error.rawMessage, { cause: error });
+}
+
+/** How the library begins what it says of bytes that are no message, to which it gives the code INTERNAL. */
+const MALFORMED = 'parse binary: ';
+
+function corrected(code: number, message: string): number {
+  return code === CODES.INTERNAL && message.startsWith(MALFORMED) ? CODES.INVALID_ARGUMENT : code;
 }
 
 function reasonOf(code: number): Reason {
@@ -49,7 +57,10 @@ function reasonOf(code: number): Reason {
 }
 
 /** The response, with details added to an error that has none. */
-export function withDetails(response: UniversalServerResponse, domain: string): UniversalServerResponse {
+export async function withDetails(
+  response: UniversalServerResponse,
+  domain: string,
+): Promise<UniversalServerResponse> {
   const { body, header, trailer, status } = response;
   if (body === undefined) return response;
   if (status !== 200) return withDetailsInJson(response, domain);
@@ -58,17 +69,26 @@ export function withDetails(response: UniversalServerResponse, domain: string): 
 }
 
 /** A Connect unary error: its body is one JSON object. */
-function withDetailsInJson(response: UniversalServerResponse, domain: string): UniversalServerResponse {
+async function withDetailsInJson(
+  response: UniversalServerResponse,
+  domain: string,
+): Promise<UniversalServerResponse> {
   const header = new Headers(response.header);
   // The length is about to change, and Node knows how to send a body without it.
   header.delete('content-length');
   const isJson = header.get('content-type') === 'application/json' && !header.has('content-encoding');
   if (!isJson || response.body === undefined) return response;
-  return { ...response, header, body: mapped(response.body, (bytes) => detailJson(bytes, domain)) };
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of response.body) chunks.push(chunk);
+  const error = JSON.parse(Buffer.concat(chunks).toString());
+  const { code } = error;
+  detail(error, domain);
+  const status = error.code === code ? response.status : HTTP_BAD_REQUEST;
+  return { ...response, status, header, body: only(Buffer.from(JSON.stringify(error))) };
 }
 
-async function* mapped(body: AsyncIterable<Uint8Array>, map: (bytes: Uint8Array) => Uint8Array) {
-  for await (const bytes of body) yield map(bytes);
+async function* only(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 /** A stream's chunks are envelopes, one each; the last one, or for gRPC the trailers, tell of an error. */
@@ -86,9 +106,12 @@ async function* detailing(
       yield reenvelope(chunk, (bytes) => detailEndOfStream(bytes, domain));
     else yield chunk;
   }
-  const code = Number(trailer?.get('grpc-status') ?? 0);
-  if (code === 0 || trailer === undefined || trailer.has(DETAILS_HEADER)) return;
-  trailer.set(DETAILS_HEADER, detailsHeader(code, trailer.get('grpc-message') ?? '', domain));
+  const found = Number(trailer?.get('grpc-status') ?? 0);
+  if (found === 0 || trailer === undefined || trailer.has(DETAILS_HEADER)) return;
+  const message = decodeURIComponent(trailer.get('grpc-message') ?? '');
+  const code = corrected(found, message);
+  trailer.set('grpc-status', String(code));
+  trailer.set(DETAILS_HEADER, detailsHeader(code, message, domain));
 }
 
 function reenvelope(chunk: Uint8Array, map: (bytes: Uint8Array) => Uint8Array): Uint8Array {
@@ -104,31 +127,29 @@ function reenvelope(chunk: Uint8Array, map: (bytes: Uint8Array) => Uint8Array): 
 
 function detailTrailers(bytes: Uint8Array, domain: string): Uint8Array {
   const text = new TextDecoder().decode(bytes);
-  const code = Number(/^grpc-status: *(\d+)/m.exec(text)?.[1] ?? 0);
-  if (code === 0 || text.includes(DETAILS_HEADER)) return bytes;
-  const message = /^grpc-message: *(.*?)\r?$/m.exec(text)?.[1] ?? '';
-  return new TextEncoder().encode(`${text}${DETAILS_HEADER}: ${detailsHeader(code, message, domain)}\r\n`);
+  const found = Number(/^grpc-status: *(\d+)/m.exec(text)?.[1] ?? 0);
+  if (found === 0 || text.includes(DETAILS_HEADER)) return bytes;
+  const message = decodeURIComponent(/^grpc-message: *(.*?)\r?$/m.exec(text)?.[1] ?? '');
+  const code = corrected(found, message);
+  const status = text.replace(/^grpc-status: *\d+/m, `grpc-status: ${code}`);
+  return Buffer.from(`${status}${DETAILS_HEADER}: ${detailsHeader(code, message, domain)}\r\n`);
 }
 
 function detailEndOfStream(bytes: Uint8Array, domain: string): Uint8Array {
   const end = JSON.parse(new TextDecoder().decode(bytes));
   if (end.error === undefined || end.error.details !== undefined) return bytes;
-  end.error.details = detailsOfCode(end.error.code, domain);
-  return new TextEncoder().encode(JSON.stringify(end));
+  detail(end.error, domain);
+  return Buffer.from(JSON.stringify(end));
 }
 
-function detailJson(bytes: Uint8Array, domain: string): Uint8Array {
-  const error = JSON.parse(new TextDecoder().decode(bytes));
-  if (error.details !== undefined) return bytes;
-  error.details = detailsOfCode(error.code, domain);
-  return new TextEncoder().encode(JSON.stringify(error));
-}
-
-/** The details of an error of the library, of which only the code is known. */
-function detailsOfCode(codeName: string, domain: string): JsonDetail[] {
-  const name = codeName === 'canceled' ? 'CANCELLED' : codeName.toUpperCase();
-  const code = CODES[name as keyof typeof CODES] ?? CODES.INTERNAL;
-  return jsonDetails(new Fault(reasonOf(code), ''), domain);
+/** Adds details to an error of the library, of which only the code is known; others have them. */
+function detail(error: { code: string; message?: string; details?: JsonDetail[] }, domain: string): void {
+  if (error.details !== undefined) return;
+  const name = error.code === 'canceled' ? 'CANCELLED' : error.code.toUpperCase();
+  const found = CODES[name as keyof typeof CODES] ?? CODES.INTERNAL;
+  const fault = new Fault(reasonOf(corrected(found, error.message ?? '')), '');
+  if (fault.reason === 'MALFORMED_MESSAGE') error.code = codeOf(fault).toLowerCase();
+  error.details = jsonDetails(fault, domain);
 }
 
 function jsonDetails(fault: Fault, domain: string): JsonDetail[] {
@@ -142,6 +163,6 @@ function jsonDetails(fault: Fault, domain: string): JsonDetail[] {
 }
 
 function detailsHeader(code: number, message: string, domain: string): string {
-  const status = faultToStatus(new Fault(reasonOf(code), decodeURIComponent(message)), domain);
+  const status = faultToStatus(new Fault(reasonOf(code), message), domain);
   return base64Encode(statusBytes({ ...status, code }), 'std_raw');
 }

@@ -29,12 +29,11 @@ export function mountConnect(rpcs: readonly Rpc[], limits: Limits): Map<string, 
   const router = createConnectRouter({
     // Browsers set the header and http-port.ts insists on it for them; curl need not.
     requireConnectProtocolHeader: false,
-    readMaxBytes: limits.receiveMaxBytes,
     writeMaxBytes: limits.sendMaxBytes,
     acceptCompression: [compressionGzip],
     jsonOptions: { ignoreUnknownFields: false },
   });
-  for (const rpc of rpcs) mount(router, rpc);
+  for (const rpc of rpcs) mount(router, rpc, limits);
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 }
 
@@ -43,8 +42,9 @@ export function contextWith(timeoutMs: number, caller: Caller) {
   return createContextValues().set(TIMEOUT_KEY, timeoutMs).set(CALLER_KEY, caller);
 }
 
-function mount(router: ConnectRouter, rpc: Rpc): void {
-  router.rpc(rpc.method, implementation(rpc) as never);
+function mount(router: ConnectRouter, rpc: Rpc, { receiveMaxBytes, openReceiveMaxBytes }: Limits): void {
+  const readMaxBytes = rpc.rule.kind === 'open' ? openReceiveMaxBytes : receiveMaxBytes;
+  router.rpc(rpc.method, implementation(rpc) as never, { readMaxBytes });
 }
 
 function implementation(rpc: Rpc): unknown {

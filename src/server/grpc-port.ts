@@ -3,18 +3,21 @@
  * limits to the largest integer, knows no handshake timeout, reads far deadlines wrongly and answers
  * some errors without details; what it has no option for is set on the HTTP/2 server that it makes.
  */
-import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream, ServerOptions } from 'node:http2';
+import type { Http2Server, ServerOptions } from 'node:http2';
 import type { Socket } from 'node:net';
-import { type Metadata, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
-import { Fault } from '../fault.js';
-import { takeTimeoutMs } from './deadline.js';
-import { grpcStatus, mountGrpc, TIMEOUT_HEADER } from './grpc.js';
+import {
+  type ServerOptions as GrpcOptions,
+  Server,
+  ServerCredentials,
+  type ServerInterceptor,
+} from '@grpc/grpc-js';
+import { mountGrpc } from './grpc.js';
+import { GrpcGate } from './grpc-gate.js';
 import type { Limits } from './limits.js';
-import { PEER_HEADER, Peers } from './peers.js';
+import { Peers } from './peers.js';
 import type { Rpc } from './pipeline.js';
 import { Port } from './port.js';
 import { careForSessions, type SessionCare } from './session-care.js';
-import { faultToStatus } from './status.js';
 import type { Tls } from './tls.js';
 
 /** The parts of grpc-js's Server that have no option: a new release is checked for them at start. */
@@ -23,8 +26,11 @@ interface ServerInside {
   createHttp2Server(credentials: ServerCredentials): Http2Server;
 }
 
-const NOT_SERVED_PATH = '/switchgear.server/NotServed';
-const ASKED_PATH_HEADER = 'switchgear-asked-path';
+/** The parts of a call of grpc-js that have no option of their own: they are the same for every rpc. */
+interface CallInside {
+  maxReceiveMessageSize: number;
+  readonly decoder: { maxReadMessageLength: number };
+}
 
 export interface GrpcPortOptions {
   readonly host: string;
@@ -43,17 +49,18 @@ export class GrpcPort {
   readonly #care: SessionCare;
 
   constructor({ host, port, limits, rpcs, tls, asksWho }: GrpcPortOptions) {
-    this.#server = new Server(grpcOptions(limits));
+    this.#server = new Server(grpcOptions(limits, rpcs));
     const { injector, made } = seizeHttp2Server(this.#server, limits);
     const peers = new Peers();
     mountGrpc(this.#server, rpcs, limits.sendMaxBytes, peers);
-    mountNotServed(this.#server);
-    if (asksWho) made.on('session', (session) => peers.adopt(session));
-    const paths = new Set(rpcs.map((rpc) => `/${rpc.name}`));
-    made.prependListener('stream', (stream, headers: IncomingHttpHeaders) => {
-      prepare(headers, paths);
-      markPeer(headers, stream, peers);
+    const gate = new GrpcGate(this.#server, {
+      rpcs,
+      peers,
+      asksWho,
+      requestTimeoutMs: limits.requestTimeoutMs,
     });
+    if (asksWho) made.on('session', (session) => peers.adopt(session));
+    made.prependListener('stream', gate.enter);
     this.#care = careForSessions(made, limits);
     const onSocket = (socket: Socket) => injector.injectConnection(socket);
     this.#port = new Port({ host, port, limits, tls, protocols: ['h2'], onSocket });
@@ -80,8 +87,9 @@ export class GrpcPort {
   }
 }
 
-function grpcOptions(limits: Limits): Record<string, number> {
+function grpcOptions(limits: Limits, rpcs: readonly Rpc[]): GrpcOptions {
   return {
+    interceptors: [narrowing(limits, rpcs)],
     'grpc.max_receive_message_length': limits.receiveMaxBytes,
     // Answers are measured before grpc-js sees them (grpc.ts).
     'grpc.max_send_message_length': -1,
@@ -89,6 +97,19 @@ function grpcOptions(limits: Limits): Record<string, number> {
     'grpc-node.max_session_memory': limits.sessionMemoryMb,
     // Bookkeeping for every call that nothing here reads.
     'grpc.enable_channelz': 0,
+  };
+}
+
+/** Makes grpc-js buffer and unpack less for the rpcs that anybody may call. */
+function narrowing({ openReceiveMaxBytes }: Limits, rpcs: readonly Rpc[]): ServerInterceptor {
+  const paths = new Set(rpcs.filter(({ rule }) => rule.kind === 'open').map(({ name }) => `/${name}`));
+  return ({ path }, call) => {
+    const inside = call as unknown as CallInside;
+    if (paths.has(path)) {
+      inside.maxReceiveMessageSize = openReceiveMaxBytes;
+      inside.decoder.maxReadMessageLength = openReceiveMaxBytes;
+    }
+    return call as ReturnType<ServerInterceptor>;
   };
 }
 
@@ -112,38 +133,4 @@ function seizeHttp2Server(server: Server, limits: Limits) {
   if (made === undefined)
     throw new Error('this release of grpc-js is built differently; it made no HTTP/2 server');
   return { injector, made: made as Http2Server };
-}
-
-/** Runs before grpc-js sees a call. */
-function prepare(headers: IncomingHttpHeaders, paths: ReadonlySet<string>): void {
-  delete headers[TIMEOUT_HEADER];
-  const timeoutMs = headers['grpc-timeout'] === undefined ? undefined : takeTimeoutMs(headers);
-  if (timeoutMs !== undefined) headers[TIMEOUT_HEADER] = String(timeoutMs);
-  const path = headers[':path'] as string;
-  if (paths.has(path)) return;
-  headers[ASKED_PATH_HEADER] = path;
-  headers[':path'] = NOT_SERVED_PATH;
-}
-
-/** The number of the call's connection in the place of whatever the caller sent under that name. */
-function markPeer(headers: IncomingHttpHeaders, stream: ServerHttp2Stream, peers: Peers): void {
-  const number = peers.numberOf(stream);
-  if (number !== undefined) headers[PEER_HEADER] = number;
-  else if (headers[PEER_HEADER] !== undefined) delete headers[PEER_HEADER];
-}
-
-// A bidirectional handler is called before any message is read, so it answers a call of any shape.
-function mountNotServed(server: Server): void {
-  const same = (bytes: Buffer): Buffer => bytes;
-  const handle = (call: ServerDuplexStream<Buffer, Buffer>): void => {
-    call.emit('error', grpcStatus(faultToStatus(notServed(call.metadata), 'switchgear.server')));
-  };
-  server.register(NOT_SERVED_PATH, handle, same, same, 'bidi');
-}
-
-function notServed(metadata: Metadata): Fault {
-  const method = String(metadata.get(ASKED_PATH_HEADER)[0] ?? '').slice(1);
-  return new Fault('NOT_SERVED', `this server does not serve ${method}`, {
-    facts: { method: method.slice(0, 256) },
-  });
 }

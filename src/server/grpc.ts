@@ -19,7 +19,7 @@ import type { Peer } from '../auth/peer.js';
 import { Fault } from '../fault.js';
 import type { Failure } from './failure.js';
 import { OpenCall } from './open-call.js';
-import { PEER_HEADER, type Peers } from './peers.js';
+import { NOBODY, PEER_HEADER, type Peers } from './peers.js';
 import { Malformed, type Rpc } from './pipeline.js';
 import { statusBytes } from './status.js';
 
@@ -148,6 +148,7 @@ class Requests implements AsyncIterableIterator<unknown, undefined> {
 /** What both kinds of calls know of their caller. */
 abstract class GrpcCall extends OpenCall {
   readonly #grpcCall: GrpcJsCall;
+  #peer: Peer | undefined;
   protected readonly mount: Mount;
 
   constructor(rpc: Rpc, grpcCall: GrpcJsCall, mount: Mount) {
@@ -160,10 +161,16 @@ abstract class GrpcCall extends OpenCall {
     return this.#grpcCall.metadata.get('authorization')[0] as string | undefined;
   }
 
+  /** Kept, so that the log can tell of a call whose connection has gone where it was from. */
   override get peer(): Peer {
+    this.#peer ??= this.#findPeer();
+    return this.#peer;
+  }
+
+  #findPeer(): Peer {
     const [number] = this.#grpcCall.metadata.get(PEER_HEADER);
-    const peer = number === undefined ? undefined : this.mount.peers.get(number as string);
-    return peer ?? { address: hostOf(this.#grpcCall.getPeer()), certificate: undefined };
+    if (number !== undefined) return this.mount.peers.get(number as string) ?? NOBODY;
+    return { address: hostOf(this.#grpcCall.getPeer()), certificate: undefined };
   }
 }
 

@@ -8,7 +8,7 @@ import { createServer as createHttp1Server, type Server as Http1Server } from 'n
 import { createServer as createHttp2Server, type Http2Server } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { UNARY_DEADLINE_MAX_MS } from './deadline.js';
+import { careForHttp1 } from './http1-care.js';
 import type { Limits } from './limits.js';
 import { Port } from './port.js';
 import { careForSessions, type SessionCare } from './session-care.js';
@@ -109,12 +109,13 @@ function openHttp1(limits: Limits, web: Web): Http1Server {
       maxHeaderSize: limits.metadataMaxBytes,
       headersTimeout: limits.handshakeTimeoutMs,
       // A request that is still being sent when its answer would be overdue is not worth waiting for.
-      requestTimeout: Math.max(UNARY_DEADLINE_MAX_MS, limits.handshakeTimeoutMs),
+      requestTimeout: Math.max(limits.requestTimeoutMs, limits.handshakeTimeoutMs),
       keepAliveTimeout: limits.idleMs,
       connectionsCheckingInterval: Math.ceil(limits.handshakeTimeoutMs / CHECKS_PER_TIMEOUT),
     },
     web.listener,
   );
+  careForHttp1(server, limits);
   // Node starts looking for overdue requests when a server listens; this one is only handed sockets.
   server.emit('listening');
   return server;

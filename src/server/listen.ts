@@ -11,7 +11,7 @@ import { HttpPort } from './http-port.js';
 import { DEFAULT_LIMITS, type Limits } from './limits.js';
 import type { Metrics } from './metrics.js';
 import { Pipeline, type PipelineOptions } from './pipeline.js';
-import { openTls, type TlsFiles } from './tls.js';
+import { openTls, type Tls, type TlsFiles } from './tls.js';
 import { Web } from './web.js';
 
 export interface TransportOptions extends Partial<TlsFiles> {
@@ -50,10 +50,19 @@ export interface Transports {
 export async function startTransports(options: TransportOptions): Promise<Transports> {
   const { host, bindings, metrics, log, health, authenticator, corsOrigins = [] } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const pipeline = new Pipeline(options);
-  const rpcs = bindings.flatMap((binding) => pipeline.wrap(binding));
-  const web = new Web({ rpcs, limits, corsOrigins, health, metrics, log, authenticator });
   const tls = openTls(options, { limits, metrics, log });
+  const pipeline = new Pipeline({ ...options, authenticator: authenticator && hearing(authenticator, tls) });
+  const rpcs = bindings.flatMap((binding) => pipeline.wrap(binding));
+  const web = new Web({
+    rpcs,
+    limits,
+    corsOrigins,
+    health,
+    metrics,
+    log,
+    lines: pipeline.lines,
+    authenticator,
+  });
   const grpc = new GrpcPort({
     host,
     port: options.grpcPort,
@@ -77,6 +86,18 @@ export async function startTransports(options: TransportOptions): Promise<Transp
     tls?.close();
     throw error;
   }
+}
+
+/** The authenticator, which tells of the end of certificates too. */
+function hearing(authenticator: Authenticator, tls: Tls | undefined): Authenticator {
+  return {
+    identify: (authorization, peer) => authenticator.identify(authorization, peer),
+    review: () => authenticator.review(),
+    onChange: (listener) => {
+      authenticator.onChange(listener);
+      tls?.onRefused(listener);
+    },
+  };
 }
 
 // Statuses that were just written need a moment to leave before their connection is closed.

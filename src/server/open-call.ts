@@ -17,7 +17,8 @@ import { TICK_MS, WheelEntry } from './timer-wheel.js';
 
 export abstract class OpenCall extends WheelEntry implements Call, Caller {
   readonly rpc: Rpc;
-  readonly startMs = performance.now();
+  /** By performance.now(). */
+  readonly startMs: number;
   /** By performance.now(). */
   deadlineMs: number;
   /** Why the handler was told to stop, if it was. */
@@ -37,9 +38,10 @@ export abstract class OpenCall extends WheelEntry implements Call, Caller {
   onEnd: (() => void) | undefined = undefined;
   #signal: CallSignal | undefined = undefined;
 
-  constructor(rpc: Rpc, timeoutMs: number) {
+  constructor(rpc: Rpc, timeoutMs: number, startMs = performance.now()) {
     super();
     this.rpc = rpc;
+    this.startMs = startMs;
     this.deadlineMs = this.startMs + timeoutMs;
   }
 

@@ -3,6 +3,7 @@
  * a connection leaves what it knows on the socket that it hands on; it is read there again through
  * whatever stands between. grpc-js shows its handlers no socket, only headers: they get a number in one.
  */
+import type { EventEmitter } from 'node:events';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Peer } from '../auth/peer.js';
@@ -16,8 +17,11 @@ const NUMBER = Symbol('number of a peer');
  */
 export const PEER_HEADER = 'switchgear-peer';
 
-/** A connection of which nothing is known, such as one that has gone. */
-const NOBODY: Peer = { address: '', certificate: undefined };
+/**
+ * A connection of which nothing is known (any more): it has gone. What certificate it showed is not known
+ * either, and it may have been a bad one, so it counts as such.
+ */
+export const NOBODY: Peer = { address: '', certificate: { names: [], problem: 'CONNECTION_GONE' } };
 
 /** A socket, or what Node's HTTP/2 shows in its place. */
 interface Marked {
@@ -48,6 +52,19 @@ export function peerOf(socket: object | undefined): Peer {
     // The socket of a session that has ended throws when it is touched.
     return NOBODY;
   }
+}
+
+/** A connection's own event: it is to go. */
+const TOLD_TO_GO = Symbol('told to go');
+
+/** Tells whoever takes care of a connection that it shall end, after the calls under way. */
+export function tellToGo(socket: EventEmitter): void {
+  socket.emit(TOLD_TO_GO);
+}
+
+/** Calls back when the connection of a socket, or of what Node's HTTP/2 shows in its place, is told to go. */
+export function onToldToGo(socket: EventEmitter, listener: () => void): void {
+  socket.once(TOLD_TO_GO, listener);
 }
 
 /** The peers of the gRPC port by number: one entry for each open connection, of which the port has a cap. */

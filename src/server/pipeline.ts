@@ -19,13 +19,16 @@ import { Fault } from '../fault.js';
 import { Audit } from './audit.js';
 import { CallList } from './call-list.js';
 import { RequestStream, ResponseStream } from './call-streams.js';
-import { accessOf, objectionTo } from './caller.js';
+import { accessOf, type Caller, objectionTo } from './caller.js';
 import { UNARY_DEADLINE_MAX_MS, unreadableTimeout } from './deadline.js';
 import { type Failure, logUnforeseen, toFailure } from './failure.js';
 import type { RpcLatency } from './latency-histogram.js';
+import { DEFAULT_LIMITS } from './limits.js';
+import { type LineLimits, LineShares } from './line-shares.js';
 import type { Metrics } from './metrics.js';
 import type { OpenCall } from './open-call.js';
-import { domainOf } from './status.js';
+import { RefusedCall } from './refusal.js';
+import { type CodeName, domainOf } from './status.js';
 import { TimerWheel } from './timer-wheel.js';
 
 /** A request whose bytes are no message: the transports hand it on in the message's place. */
@@ -43,6 +46,7 @@ export interface PipelineOptions {
   readonly metrics: Metrics;
   /** Undefined = nobody is asked who they are, and everybody may do everything. */
   readonly authenticator?: Authenticator | undefined;
+  readonly limits?: Partial<LineLimits> | undefined;
   /** Who may call what; those of the product, unless other services are served. */
   readonly ruleOf?: (method: DescMethod) => Rule;
 }
@@ -51,6 +55,8 @@ export interface PipelineOptions {
 export class Pipeline {
   readonly options: PipelineOptions;
   readonly wheel = new TimerWheel();
+  /** Who may have how many lines of the log. */
+  readonly lines: LineShares;
   readonly #calls = new CallList<OpenCall>();
   readonly #authenticator: Authenticator | undefined;
   readonly #audit: Audit;
@@ -62,7 +68,9 @@ export class Pipeline {
     this.options = options;
     this.#authenticator = options.authenticator;
     this.#authenticator?.onChange(() => this.#reviewStreams());
-    this.#audit = new Audit(options.log);
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.lines = new LineShares(limits, (left) => options.log.info(left, 'more was refused than is told'));
+    this.#audit = new Audit(options.log, limits);
     options.metrics.showLoad({
       callsInFlight: () => this.#calls.size,
       streamsOpen: () => this.#streams().length,
@@ -126,6 +134,8 @@ export class Pipeline {
       call.fail(call.abortFault);
     }
     this.wheel.close();
+    this.lines.close();
+    this.#audit.close();
   }
 
   /**
@@ -145,10 +155,11 @@ export class Pipeline {
     return false;
   }
 
-  /** Ends the streams that would not be let in any more, now that what clients may do has changed. */
+  /** Ends the streams that would not be let in any more with what they showed, or for what they are about. */
   #reviewStreams(): void {
+    const identify = this.#authenticator?.review();
     for (const call of this.#streams()) {
-      const fault = call.granted && objectionTo(call.granted, call.name);
+      const fault = identify && call.granted && objectionTo(call.granted, call, call.name, identify);
       if (fault !== undefined) call.end(fault);
     }
   }
@@ -180,9 +191,16 @@ export class Pipeline {
       logUnforeseen(log, fault, context);
       return;
     }
+    if (!this.#mayTell(code, call)) return;
     const line = { ...context, reason: fault.reason, correlation_id: randomUUID(), facts: fault.facts };
     // A fault is expected: its cause in a few words, not where in the code it came up.
     log.info(fault.cause === undefined ? line : { ...line, cause: messageOf(fault.cause) }, fault.message);
+  }
+
+  /** Where callers are asked who they are, those who do not say it do not fill the log with anything. */
+  #mayTell(code: CodeName, call: OpenCall): boolean {
+    const isOfAnybody = this.#authenticator !== undefined && call.rpc.rule.kind === 'open';
+    return isOfAnybody ? this.lines.takeOfAddress(call.peer.address) : this.lines.take(code, whoseCall(call));
   }
 }
 
@@ -212,6 +230,25 @@ export class Rpc {
     this.isAudited = rule.kind !== 'open' && rule.need.verb === 'manage';
     this.#domain = domainOf(method.parent.typeName);
     this.#handler = handler;
+  }
+
+  /**
+   * Refuses a call for whose it is, before anything of its request is read; undefined = it may be read. Both
+   * ports ask as soon as they have the headers. Who may go on is asked once more when the request is there:
+   * by then the caller may have lost what it had.
+   */
+  refuse(caller: Caller): Failure | undefined {
+    const call = new RefusedCall(this, caller);
+    this.pipeline.identify(call);
+    return call.failure;
+  }
+
+  /** How a call fails whose request does not arrive. `startMs` is when it began, by performance.now(). */
+  overdue(caller: Caller, startMs: number): Failure {
+    const call = new RefusedCall(this, caller, startMs);
+    if (this.pipeline.identify(call))
+      call.fail(new Fault('DEADLINE_EXCEEDED', 'the request took too long to arrive'));
+    return call.failure as Failure;
   }
 
   async unary(call: OpenCall, request: unknown): Promise<void> {

@@ -1,11 +1,13 @@
 /**
- * A listening TCP port with a cap on connections, in all and per address. It accepts, counts, speaks TLS
+ * A listening TCP port with a cap on connections, in all and per network. It accepts, counts, speaks TLS
  * if it is to, leaves on the socket who is at its other end, and hands it on; what speaks on it is the
  * owner's matter. grpc-js and Node's servers can listen for themselves, but none of them counts by address,
  * and the HTTP port must look at the first bytes before it knows which server is meant. Handing a socket
  * on costs nothing per call.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { isLoopback } from '../config-checks.js';
+import { ConnectionCounts } from './connection-counts.js';
 import type { Limits } from './limits.js';
 import { addressOf, leavePeer } from './peers.js';
 import type { Tls } from './tls.js';
@@ -28,10 +30,11 @@ export class Port {
   /** What a counted connection goes to. */
   readonly #handOn: (socket: Socket) => void;
   readonly #sockets = new Set<Socket>();
-  readonly #countByAddress = new Map<string, number>();
+  readonly #counts: ConnectionCounts;
 
   constructor(options: PortOptions) {
     this.#options = options;
+    this.#counts = new ConnectionCounts(options.limits.connectionsPerAddress);
     const { tls, protocols, onSocket } = options;
     this.#handOn = tls === undefined ? plain(onSocket) : tls.front(protocols, onSocket);
     this.#server = createServer({ noDelay: true, pauseOnConnect: false }, (socket) => this.#accept(socket));
@@ -47,7 +50,11 @@ export class Port {
       this.#server.listen({ host, port }, () => {
         // A connection that breaks while it is accepted is no reason to stop accepting.
         this.#server.removeAllListeners('error').on('error', () => {});
-        resolve(describe(this.#server.address() as AddressInfo));
+        const bound = this.#server.address() as AddressInfo;
+        // What a name stands for is known only now.
+        if (!isLoopback(host) || isLoopback(bound.address)) return resolve(describe(bound));
+        this.#server.close();
+        reject(new Error(`${host} is ${bound.address} here, which other machines can reach: say 127.0.0.1`));
       });
     });
   }
@@ -74,24 +81,18 @@ export class Port {
 
   #accept(socket: Socket): void {
     const address = socket.remoteAddress ?? '';
-    const count = (this.#countByAddress.get(address) ?? 0) + 1;
-    if (count > this.#options.limits.connectionsPerAddress) {
+    if (!this.#counts.take(address)) {
       socket.resetAndDestroy();
       return;
     }
-    this.#countByAddress.set(address, count);
     this.#sockets.add(socket);
     // A caller that resets its connection is no fault of ours; 'close' follows.
     socket.on('error', () => {});
-    socket.once('close', () => this.#forget(socket, address));
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#counts.leave(address);
+    });
     this.#handOn(socket);
-  }
-
-  #forget(socket: Socket, address: string): void {
-    this.#sockets.delete(socket);
-    const count = (this.#countByAddress.get(address) ?? 1) - 1;
-    if (count > 0) this.#countByAddress.set(address, count);
-    else this.#countByAddress.delete(address);
   }
 }
 

@@ -4,6 +4,7 @@
  * everybody else from the HTTP status and a body of JSON.
  */
 import type { ServerResponse } from 'node:http';
+import type { Status } from '../../gen/google/rpc/status_pb.js';
 import type { Fault, FaultKind } from '../fault.js';
 import type { Caller } from './caller.js';
 import { errorJson } from './connect-errors.js';
@@ -15,18 +16,19 @@ import { faultToStatus, statusBytes } from './status.js';
 const HTTP_STATUS: Partial<Record<FaultKind, number>> = {
   unauthenticated: 401,
   denied: 403,
+  deadline: 504,
   unimplemented: 404,
 };
 const END_OF_STREAM = 0b00000010;
 const ENVELOPE_HEAD_BYTES = 5;
 
-/** A call that is refused for whose it is, before its request is read: counted and logged like any other. */
+/** A call that ends before its request was read, most often for whose it is: counted and logged like any other. */
 export class RefusedCall extends OpenCall {
   override readonly authorization: string | undefined;
   override readonly peer: Caller['peer'];
 
-  constructor(rpc: Rpc, { authorization, peer }: Caller) {
-    super(rpc, Number.POSITIVE_INFINITY);
+  constructor(rpc: Rpc, { authorization, peer }: Caller, startMs?: number) {
+    super(rpc, Number.POSITIVE_INFINITY, startMs);
     this.authorization = authorization;
     this.peer = peer;
   }
@@ -53,10 +55,16 @@ export function sendJson(response: ServerResponse, status: number, body: unknown
 }
 
 function sendGrpcStatus(response: ServerResponse, fault: Fault, domain: string, type: string): void {
-  const status = faultToStatus(fault, domain);
-  const details = Buffer.from(statusBytes(status)).toString('base64');
-  const trailers = { 'grpc-status': status.code, 'grpc-message': encodeURI(status.message) };
-  response.writeHead(200, { 'content-type': type, ...trailers, 'grpc-status-details-bin': details }).end();
+  response.writeHead(200, { 'content-type': type, ...grpcHeaders(faultToStatus(fault, domain)) }).end();
+}
+
+/** A status in headers, where it is the whole answer. */
+export function grpcHeaders(status: Status): Record<string, string | number> {
+  return {
+    'grpc-status': status.code,
+    'grpc-message': encodeURI(status.message),
+    'grpc-status-details-bin': Buffer.from(statusBytes(status)).toString('base64'),
+  };
 }
 
 function endOfStream(end: object): Buffer {

@@ -1,10 +1,12 @@
 /**
  * How long an HTTP/2 connection may live, on both ports: it has to finish its handshake in time, answer
- * pings, be used now and then, and make room for a rebalance once it is old. One timer per connection
- * looks at all of that; nothing happens per call but a counter.
+ * pings, be used now and then, make room for a rebalance once it is old, and go when it is told to. One timer
+ * per connection looks at all of that; nothing happens per call but a counter.
  */
 import { constants, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Limits } from './limits.js';
+import { onToldToGo, peerOf } from './peers.js';
 
 // GOAWAY with the highest stream id: calls that are just being sent are still served.
 const ALL_STREAMS = 2 ** 31 - 1;
@@ -56,9 +58,10 @@ class SessionWatch {
     this.#limits = limits;
     this.#handshake = setTimeout(() => session.destroy(), limits.handshakeTimeoutMs).unref();
     this.#keepalive = setInterval(() => this.#check(), limits.keepaliveIntervalMs).unref();
-    this.#age = setTimeout(() => this.#retire(), jittered(limits.connectionAgeMs)).unref();
+    this.#age = setTimeout(() => this.#retire(), ageMsOf(session.socket, limits)).unref();
     session.once('remoteSettings', () => clearTimeout(this.#handshake));
     session.on('stream', (stream: ServerHttp2Stream) => this.#count(stream));
+    onToldToGo(session.socket, () => this.#retire());
   }
 
   stop(): void {
@@ -88,7 +91,7 @@ class SessionWatch {
 
   #retire(): void {
     retire(this.#session);
-    this.#grace = setTimeout(() => this.#session.destroy(), this.#limits.connectionAgeGraceMs).unref();
+    this.#grace ??= setTimeout(() => this.#session.destroy(), this.#limits.connectionAgeGraceMs).unref();
   }
 }
 
@@ -96,6 +99,17 @@ function retire(session: ServerHttp2Session): void {
   if (session.closed || session.destroyed) return;
   session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
   session.close();
+}
+
+/** Of what a certificate still has, its connection gets so much: the next one shows what it was renewed to. */
+const SHARE_OF_CERTIFICATE = 0.9;
+
+/** How old a connection may become. */
+export function ageMsOf(socket: Socket, { connectionAgeMs }: Limits): number {
+  const { validToMs = Number.POSITIVE_INFINITY } = peerOf(socket).certificate ?? {};
+  const leftMs = (validToMs - Date.now()) * SHARE_OF_CERTIFICATE;
+  // One that has ended is refused call by call, and what needs no certificate goes on.
+  return leftMs > 0 ? Math.min(jittered(connectionAgeMs), leftMs) : jittered(connectionAgeMs);
 }
 
 /** A tenth more or less, so that clients which came together do not leave together. */

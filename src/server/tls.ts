@@ -5,16 +5,16 @@
  * too; what is known of it goes with the socket (peers.ts), and who needs to know refuses by it, with a
  * status that tells what is wrong instead of a connection that breaks.
  */
-import { constants } from 'node:crypto';
-import { isIPv6, type Socket } from 'node:net';
+import { constants, type X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 import type { Logger } from 'pino';
 import { Counter, Gauge } from 'prom-client';
-import type { PeerCertificate } from '../auth/peer.js';
 import { type PemMaterial, readPemFiles } from '../pem-files.js';
 import type { Limits } from './limits.js';
 import type { Metrics } from './metrics.js';
-import { addressOf, leavePeer } from './peers.js';
+import { addressOf, leavePeer, tellToGo } from './peers.js';
+import { ShownCertificate } from './shown-certificate.js';
 import { watchFiles } from './watched-files.js';
 
 export interface TlsFiles {
@@ -24,6 +24,10 @@ export interface TlsFiles {
   /** CAs of callers' certificates; undefined = callers are not asked for one. */
   readonly tlsClientCaFile: string | undefined;
 }
+
+/** No connection is open for so long. */
+const DAY_MS = 86_400_000;
+const LATE_MS = 100;
 
 /** Read whole. */
 type Material = PemMaterial & { cert: Buffer; key: Buffer; certificateEndMs: number };
@@ -48,6 +52,9 @@ export class Tls {
   readonly #failures: Counter;
   /** One for each port. */
   readonly #fronts: Server[] = [];
+  /** The connections that showed a certificate, of which the ports have a cap. */
+  readonly #shown = new Map<TLSSocket, ShownCertificate>();
+  readonly #onRefused: (() => void)[] = [];
   readonly #stopWatching: () => void;
   #material: Material;
 
@@ -87,12 +94,17 @@ export class Tls {
     server.on('secureConnection', (socket) => {
       // A caller that resets its connection is no fault of ours; 'close' follows.
       socket.on('error', () => {});
-      leavePeer(socket, { address: addressOf(socket), certificate: certificateOf(socket) });
+      leavePeer(socket, { address: addressOf(socket), certificate: this.#shownBy(socket) });
       onSecure(socket);
     });
     server.on('tlsClientError', (error, socket) => this.#onFailure(error, socket));
     this.#fronts.push(server);
     return (socket) => void server.emit('connection', socket);
+  }
+
+  /** Calls back when a certificate that was good is so no more, while its connection is open. */
+  onRefused(listener: () => void): void {
+    this.#onRefused.push(listener);
   }
 
   /** Looks at the files no more; connections go on. */
@@ -104,21 +116,54 @@ export class Tls {
     return this.#files.tlsClientCaFile !== undefined;
   }
 
+  /** The certificate of a new connection, which is looked at again when the authorities change. */
+  #shownBy(socket: TLSSocket): ShownCertificate | undefined {
+    const certificate = ShownCertificate.of(socket);
+    if (certificate === undefined) return undefined;
+    this.#shown.set(socket, certificate);
+    const leftMs = certificate.validToMs - Date.now();
+    const ends = leftMs > 0 && leftMs < DAY_MS;
+    // Timers may be a little early.
+    const timer = ends ? setTimeout(() => this.#tellRefused(), leftMs + LATE_MS).unref() : undefined;
+    socket.once('close', () => {
+      this.#shown.delete(socket);
+      clearTimeout(timer);
+    });
+    // The handshake may have begun with the authorities before these.
+    certificate.review(this.#material.authorities);
+    return certificate;
+  }
+
   /** Takes new files whole, or stays with what there is. */
   #reload(): void {
+    const { authorities } = this.#material;
     try {
       const material = readMaterial(this.#files);
       if (isSame(material, this.#material)) return;
       for (const front of this.#fronts) front.setSecureContext(contextOptions(material));
       this.#material = material;
-      const certificateUntil = new Date(material.certificateEndMs).toISOString();
-      this.#log.info({ certificateUntil }, 'new TLS files are in use');
     } catch (error) {
       this.#log.error(
         { problem: (error as Error).message },
         'new TLS files are of no use; the old ones stay in use',
       );
+      return;
     }
+    const certificateUntil = new Date(this.certificateEndMs).toISOString();
+    this.#log.info({ certificateUntil }, 'new TLS files are in use');
+    this.#review(authorities);
+  }
+
+  /** Lets connections go whose certificate is no good now; also where it was none before, since it may be now. */
+  #review(before: readonly X509Certificate[]): void {
+    const { authorities } = this.#material;
+    if (isSameSet(before, authorities)) return;
+    for (const [socket, certificate] of this.#shown) if (!certificate.review(authorities)) tellToGo(socket);
+    this.#tellRefused();
+  }
+
+  #tellRefused(): void {
+    for (const tell of this.#onRefused) tell();
   }
 
   #onFailure(error: NodeJS.ErrnoException, socket: TLSSocket): void {
@@ -154,10 +199,12 @@ function readMaterial({ tlsCertFile, tlsKeyFile, tlsClientCaFile }: TlsFiles): M
 }
 
 function contextOptions({ cert, key, ca }: Material): TlsOptions {
-  const options = { cert, key, minVersion: 'TLSv1.2', honorCipherOrder: true } as const;
+  // Who is at the other end is settled once; anew in the middle would be work for us, asked for by anybody.
+  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION;
+  const options = { cert, key, minVersion: 'TLSv1.2', honorCipherOrder: true, secureOptions } as const;
   if (ca === undefined) return options;
   // A session that is resumed is not verified again, so an expired certificate would go on to be good.
-  return { ...options, ca, secureOptions: constants.SSL_OP_NO_TICKET };
+  return { ...options, ca, secureOptions: secureOptions | constants.SSL_OP_NO_TICKET };
 }
 
 function isSame(a: Material, b: Material): boolean {
@@ -165,50 +212,7 @@ function isSame(a: Material, b: Material): boolean {
   return bytesOf(a).every((bytes, i) => bytes.equals(bytesOf(b)[i] as Buffer));
 }
 
-/** The certificate that a caller showed, and whether it proves anything. */
-function certificateOf(socket: TLSSocket): PeerCertificate | undefined {
-  const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return undefined;
-  const problem = socket.authorized ? undefined : String(socket.authorizationError ?? 'UNVERIFIED');
-  return { names: namesIn(certificate.subjectAltName), problem };
-}
-
-const KINDS: Readonly<Record<string, string>> = {
-  DNS: 'DNS',
-  URI: 'URI',
-  'IP Address': 'IP',
-  email: 'email',
-};
-
-/** One name: its kind, and a value that is a JSON string if it holds anything that could be misread. */
-const NAME = /(?:^|(?<!^), )([^:",]+):(?:"((?:[^"\\]|\\.)*)"|([^",]*))(?=, |$)/gsy;
-
-/**
- * The names in a certificate, from the text that Node makes of them. Text that is not wholly understood
- * names nobody: half of it could be what somebody had themselves certified as a part of something else.
- */
-export function namesIn(text: string | undefined): string[] {
-  const names: string[] = [];
-  let end = 0;
-  for (const match of (text ?? '').matchAll(NAME)) {
-    const [whole, kind = '', quoted, bare] = match;
-    end = match.index + whole.length;
-    const value = quoted === undefined ? bare : unquote(quoted);
-    const prefix = KINDS[kind];
-    if (prefix !== undefined && value) names.push(`${prefix}:${prefix === 'IP' ? shortened(value) : value}`);
-  }
-  return end === (text ?? '').length ? names : [];
-}
-
-/** An address as it is commonly written: Node writes all groups of an IPv6 one. */
-function shortened(address: string): string {
-  return isIPv6(address) ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address;
-}
-
-function unquote(quoted: string): string | undefined {
-  try {
-    return JSON.parse(`"${quoted}"`);
-  } catch {
-    return undefined;
-  }
+function isSameSet(some: readonly X509Certificate[], others: readonly X509Certificate[]): boolean {
+  const printsOf = (all: readonly X509Certificate[]) => all.map(({ fingerprint256 }) => fingerprint256);
+  return printsOf(some).toSorted().join() === printsOf(others).toSorted().join();
 }

@@ -4,12 +4,15 @@
  * kept out unless they are listed: their requests are refused, not only their answers hidden.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
 import type { UniversalHandler } from '@connectrpc/connect/protocol';
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from '@connectrpc/connect-node';
 import type { Logger } from 'pino';
 import type { Authenticator } from '../auth/authenticator.js';
 import { METRICS_NAME, METRICS_NEED } from '../auth/rules.js';
 import { Fault } from '../fault.js';
+import { watchArrival } from './arrival.js';
+import { authorizationIn } from './authorization.js';
 import { accessOf, type Caller } from './caller.js';
 import { contextWith, mountConnect } from './connect.js';
 import { withDetails } from './connect-errors.js';
@@ -18,11 +21,12 @@ import { takeTimeoutMs } from './deadline.js';
 import type { Failure } from './failure.js';
 import type { HealthBook } from './health.js';
 import type { Limits } from './limits.js';
+import type { LineShares } from './line-shares.js';
 import type { Metrics } from './metrics.js';
 import { peerOf } from './peers.js';
 import type { Rpc } from './pipeline.js';
-import { RefusedCall, sendFault, sendJson } from './refusal.js';
-import { domainOf } from './status.js';
+import { sendFault, sendJson } from './refusal.js';
+import { codeOf, domainOf } from './status.js';
 
 export interface WebOptions {
   readonly rpcs: readonly Rpc[];
@@ -31,6 +35,7 @@ export interface WebOptions {
   readonly health: HealthBook;
   readonly metrics: Metrics;
   readonly log: Logger;
+  readonly lines: LineShares;
   /** Undefined = nobody is asked who they are. */
   readonly authenticator?: Authenticator | undefined;
 }
@@ -77,7 +82,7 @@ export class Web {
     if (refusal === 'answered') return;
     const domain = domainOf(path.slice(1));
     if (refusal !== undefined) return sendFault(response, refusal, { domain, type: undefined });
-    const caller = { authorization: request.headers.authorization, peer: peerOf(request.socket) };
+    const caller = { authorization: authorizationIn(request.rawHeaders), peer: peerOf(request.socket) };
     const handler = this.#handlers.get(path);
     if (handler !== undefined) return this.#call(handler, path, caller, request, response);
     if (path === '/healthz') return sendJson(response, 200, { status: 'up' });
@@ -98,25 +103,26 @@ export class Web {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    // The library would read the request before it calls the handler, which asks again.
-    const refused = this.#refused(path, caller);
-    if (refused !== undefined) {
-      const { fault, domain } = refused;
-      return sendFault(response, fault, { domain, type: request.headers['content-type'] });
-    }
+    // The library reads the request before it calls the handler.
+    const rpc = this.#rpcs.get(path) as Rpc;
+    const refused = this.#options.authenticator && rpc.refuse(caller);
+    if (refused !== undefined) return sendFailure(refused, request, response);
+    this.#watchArrival(rpc, caller, request, response);
     const context = contextWith(takeTimeoutMs(request.headers), caller);
     const universal = universalRequestFromNodeRequest(request, response, undefined, context);
     const answer = await handler(universal);
-    await universalResponseToNodeResponse(withDetails(answer, domainOf(handler.service.typeName)), response);
+    const domain = domainOf(handler.service.typeName);
+    await universalResponseToNodeResponse(await withDetails(answer, domain), response);
   }
 
-  /** How a call fails that is turned away for whose it is. */
-  #refused(path: string, caller: Caller): Failure | undefined {
-    const rpc = this.#rpcs.get(path);
-    if (this.#options.authenticator === undefined || rpc === undefined) return undefined;
-    const call = new RefusedCall(rpc, caller);
-    rpc.pipeline.identify(call);
-    return call.failure;
+  #watchArrival(rpc: Rpc, caller: Caller, request: IncomingMessage, response: ServerResponse): void {
+    const { stream } = request as unknown as Partial<Http2ServerRequest>;
+    if (stream === undefined) return;
+    const startMs = performance.now();
+    watchArrival(rpc, stream, this.#options.limits.requestTimeoutMs, () => {
+      sendFailure(rpc.overdue(caller, startMs), request, response);
+      stream.close();
+    });
   }
 
   #sendReadiness(response: ServerResponse): void {
@@ -141,7 +147,9 @@ export class Web {
   #refuseMetrics(error: unknown, { peer }: Caller, response: ServerResponse): void {
     if (!(error instanceof Fault)) throw error;
     const { reason, facts, message } = error;
-    this.#options.log.info({ url: '/metrics', reason, facts, address: peer.address }, message);
+    const { log, lines } = this.#options;
+    if (lines.take(codeOf(error), { client: facts.client ?? null, address: peer.address }))
+      log.info({ url: '/metrics', reason, facts, address: peer.address }, message);
     if (error.kind === 'unauthenticated')
       response.setHeader('www-authenticate', 'Basic realm="switchgear", charset="UTF-8"');
     sendFault(response, error, { domain: 'switchgear.server', type: undefined });
@@ -161,6 +169,10 @@ export class Web {
       if (this.#isDraining) request.socket.end();
     });
   }
+}
+
+function sendFailure({ fault, domain }: Failure, request: IncomingMessage, response: ServerResponse): void {
+  sendFault(response, fault, { domain, type: request.headers['content-type'] });
 }
 
 function notServed(path: string): Fault {

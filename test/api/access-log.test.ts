@@ -1,6 +1,8 @@
 /** What the log says of who called: refusals with their address, and a line for every administrative act. */
 import type { DescMethod } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Health } from '../../gen/grpc/health/v1/health_pb.js';
+import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { ruleOf } from '../../src/auth/rules.js';
 import { eventually } from '../support/waiting.js';
 import { CASES, type Case } from './access-cases.js';
@@ -12,7 +14,9 @@ let server: AccessServer;
 let managing: [DescMethod, Case][];
 
 beforeAll(async () => {
-  server = await startAccessServer({ clients });
+  // Each call is looked for by its line.
+  const limits = { refusedLinesPerAddress: 1_000, deniedLinesPerClient: 1_000 };
+  server = await startAccessServer({ clients, limits });
   managing = methodsOf(server).filter(([method]) => {
     const rule = ruleOf(method);
     return rule.kind !== 'open' && rule.need.verb === 'manage';
@@ -113,6 +117,69 @@ describe.each(['gRPC', 'Connect'] as const)('by %s', (way) => {
       { code: 'PERMISSION_DENIED', reason: 'GRANT_MISSING', client: 'nobody', address: ADDRESS },
     ]);
     expect(JSON.stringify(server.log)).not.toContain(SECRET);
+  });
+});
+
+describe('a flood of calls', () => {
+  const { updateStream } = BusService.method;
+  const { check } = Health.method;
+  let flooded: AccessServer;
+  beforeAll(async () => {
+    flooded = await startAccessServer({ clients, limits: { deniedLinesPerClient: 12 } });
+  });
+  afterAll(() => flooded.stop());
+  beforeEach(() => {
+    flooded.log.length = 0;
+  });
+
+  const lines = (isAudit: boolean) => flooded.log.filter((line) => (line.audit === true) === isAudit);
+  /** The counts among them, which come when the second is over. */
+  const countsIn = async (isAudit: boolean, of: object) => {
+    const counts = () => lines(isAudit).filter(({ suppressed }) => suppressed !== undefined);
+    await eventually(() => counts().length > 0, 'what was left out is counted');
+    expect(counts()).toMatchObject([of]);
+    return Number(counts()[0]?.suppressed);
+  };
+
+  it.each<[string, DescMethod, Record<string, string>, number, object]>([
+    ['of nobody known has ten lines a second', updateStream, {}, 10, { address: ADDRESS }],
+    [
+      'of a client that is denied has its share',
+      updateStream,
+      { authorization: 'poor' },
+      12,
+      { client: 'poor' },
+    ],
+  ])('%s, and one that counts the others, also in the audit', async (_, method, headers, share, of) => {
+    clients.grant('poor');
+    for (let i = 0; i < 40; i += 1)
+      await flooded.call(i % 2 === 0 ? 'gRPC' : 'Connect', method, { name: 'mine' }, headers);
+    for (const isAudit of [false, true]) {
+      const suppressed = await countsIn(isAudit, of);
+      const told = lines(isAudit).length - 1;
+      expect([told + suppressed, told % share]).toEqual([40, 0]);
+      // Two seconds, should they have fallen in between.
+      expect(told).toBeLessThanOrEqual(2 * share);
+    }
+  });
+
+  it('of rpcs that are open has no more', async () => {
+    for (let i = 0; i < 40; i += 1) await flooded.call('gRPC', check, { service: 'none' });
+    const suppressed = await countsIn(false, { address: ADDRESS });
+    expect(lines(false).length - 1 + suppressed).toBe(40);
+  });
+
+  it('of /metrics has no more', async () => {
+    for (let i = 0; i < 40; i += 1) expect((await fetch(`${flooded.httpUrl}/metrics`)).status).toBe(401);
+    const suppressed = await countsIn(false, { address: ADDRESS });
+    expect(lines(false).length - 1 + suppressed).toBe(40);
+  });
+
+  it('that fail otherwise has all its lines', async () => {
+    const headers = clients.grant('reader', 'bus:read:*');
+    for (let i = 0; i < 150; i += 1)
+      await flooded.call('gRPC', BusService.method.getStream, { name: 'none' }, headers);
+    expect(lines(false)).toHaveLength(150);
   });
 });
 

@@ -57,6 +57,62 @@ describe('configurations', () => {
   });
 });
 
+describe('names and ids', () => {
+  const long = 'x'.repeat(6_000);
+  const id = (value: string) => ({ case: 'id' as const, value });
+  const state = (value: string) => ({ case: 'state' as const, value });
+  const all = async (stream: AsyncIterable<unknown>) => {
+    for await (const _ of stream) expect.unreachable();
+  };
+
+  it.each<[string, (text: string) => Promise<unknown>]>([
+    ['value of GetConfiguration', (value) => server.beta.getConfiguration({ value })],
+    [
+      'value of GetConfiguration, in its version',
+      (v) => server.beta.getConfiguration({ value: `door:${v}` }),
+    ],
+    ['value of GetAllConfigurations', (value) => server.beta.getAllConfigurations({ value })],
+    ['value of StreamAllConfigurations', (value) => all(server.beta.streamAllConfigurations({ value }))],
+    [
+      'fsm.config_id of PutFiniteStateMachine',
+      (text) => server.beta.putFiniteStateMachine({ fsm: { configId: `${text}:1` } }),
+    ],
+    [
+      'fsm.config_id of PutFiniteStateMachine, in its version',
+      (text) => server.beta.putFiniteStateMachine({ fsm: { configId: `lamp:${text}` } }),
+    ],
+    [
+      'fsm.state of PutFiniteStateMachine',
+      (text) => server.beta.putFiniteStateMachine({ fsm: { configId: 'lamp:1', state: text } }),
+    ],
+    [
+      'config of GetFiniteStateMachine',
+      (config) => server.beta.getFiniteStateMachine({ config, query: id('1') }),
+    ],
+    [
+      'id of GetFiniteStateMachine',
+      (text) => server.beta.getFiniteStateMachine({ config: 'lamp', query: id(text) }),
+    ],
+    ['config of GetAllInState', (config) => server.beta.getAllInState({ config, query: state('off') })],
+    ['state of GetAllInState', (text) => server.beta.getAllInState({ config: 'lamp', query: state(text) })],
+    [
+      'config of StreamAllInstate',
+      (config) => all(server.beta.streamAllInstate({ config, query: state('off') })),
+    ],
+    ['config of GetEventOutcome', (config) => server.beta.getEventOutcome({ config, id: '1' })],
+    ['id of GetEventOutcome', (text) => server.beta.getEventOutcome({ config: 'lamp', id: text })],
+  ])('are refused when they are longer than v1 takes: %s', async (what, call) => {
+    const error = await call(long).then(
+      () => undefined,
+      (thrown: unknown) => ConnectError.from(thrown),
+    );
+    expect([error?.code, error?.rawMessage.split(':')[0]]).toEqual([
+      Code.InvalidArgument,
+      what.split(' ')[0],
+    ]);
+  });
+});
+
 describe('machines', () => {
   it('are refused in a state that their configuration lacks, and without one', async () => {
     const put = (fsm?: { configId: string; state?: string }) =>

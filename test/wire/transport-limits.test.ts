@@ -1,6 +1,7 @@
 /** What the ports do with callers that do not behave, on raw sockets: memory and bystanders are spared. */
 
 import { once } from 'node:events';
+import { Agent, get } from 'node:http';
 import http2 from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -14,6 +15,7 @@ import {
   WatchTransitionsRequestSchema,
   WatchTransitionsResponseSchema,
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
+import { ConnectionCounts } from '../../src/server/connection-counts.js';
 import { GrpcClient } from '../support/grpc-client.js';
 import { startTestServer, type TestServer, type TestServerOptions } from '../support/transports.js';
 import { eventually } from '../support/waiting.js';
@@ -127,6 +129,45 @@ describe('a connection', () => {
     await once(session, 'goaway');
   });
 
+  it('over HTTP/1.1 that is too old says so with its next answer', async () => {
+    await start({ limits: { connectionAgeMs: 300 } });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const call = () =>
+      new Promise<[string | undefined, number | undefined]>((resolve, reject) => {
+        const request = get(`${server.httpUrl}/healthz`, { agent }, (response) => {
+          const port = request.socket?.localPort;
+          response.resume().once('end', () => resolve([response.headers.connection, port]));
+        });
+        request.once('error', reject);
+      });
+    const [first, port] = await call();
+    expect([first, await call()]).toEqual(['keep-alive', ['keep-alive', port]]);
+    await new Promise((done) => setTimeout(done, 400));
+    expect(await call()).toEqual(['close', port]);
+    const [again, another] = await call();
+    expect([again, another === port]).toEqual(['keep-alive', false]);
+    agent.destroy();
+  });
+
+  it('over HTTP/1.1 that is too old is closed after a grace, whatever is under way', async () => {
+    await start({
+      limits: { connectionAgeMs: 100, connectionAgeGraceMs: 200 },
+      fsm: {
+        watchTransitions: async function* (_, { signal }) {
+          yield create(WatchTransitionsResponseSchema, { cursor: 'first' });
+          await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        },
+      },
+    });
+    const body = '\0\0\0\0\x19{"configurationName":"x"}';
+    const headers = `host: x\r\ncontent-type: application/connect+json\r\ncontent-length: ${body.length}`;
+    const path = '/switchgear.fsm.v1.FsmService/WatchTransitions';
+    const startMs = performance.now();
+    const text = await exchange(server.httpAddress, `POST ${path} HTTP/1.1\r\n${headers}\r\n\r\n${body}`);
+    expect(text).toContain('first');
+    expect(performance.now() - startMs).toBeGreaterThan(250);
+  });
+
   it('that answers no ping is closed', async () => {
     await start({ limits: { keepaliveIntervalMs: 50, keepaliveTimeoutMs: 50 } });
     for (const address of [server.grpcAddress, server.httpAddress]) {
@@ -137,6 +178,22 @@ describe('a connection', () => {
       socket.resume();
       await closing(socket);
     }
+  });
+});
+
+describe('the connections of an address', () => {
+  it('count by IPv4 address, and by /64 of IPv6', () => {
+    const counts = new ConnectionCounts(2);
+    const takes = (...addresses: string[]) => addresses.map((address) => counts.take(address));
+    expect(takes('10.0.0.1', '10.0.0.2', '::ffff:10.0.0.1', '10.0.0.1')).toEqual([true, true, true, false]);
+    expect(takes('2001:db8::1', '2001:db8::ffff:0:0:2', '2001:db8:0:0:9::', '2001:db8:0:1::1')).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
+    counts.leave('2001:db8::1');
+    expect(takes('2001:db8::77', '2001:db8::78')).toEqual([true, false]);
   });
 });
 
