@@ -4,6 +4,7 @@
  * the value that it is about came from.
  */
 import { accessSync, constants } from 'node:fs';
+import { isIPv4 } from 'node:net';
 import type { SettingName, Values } from './config.js';
 import { PemErrors, type PemFiles, type PemRole, readPemFiles, unreadable } from './pem-files.js';
 
@@ -20,7 +21,8 @@ export function checkTogether(values: Values, sourceOf: Source): string[] {
 }
 
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+  // What only looks like an address is a name, and may stand for anything.
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
 /** Each of these means nothing without the other. */

@@ -58,9 +58,9 @@ const SETTINGS = {
   host: kind.text('127.0.0.1', 'ADDRESS', 'address to listen on'),
   data: kind.text('./switchgear-data', 'DIR', 'where embedded stores keep their data'),
   redis: kind.redisUrl('keep all services in this Redis 7 or Redis Cluster'),
-  'redis-ca': kind.optionalText('FILE', 'CA that Redis certificates are checked against'),
-  'redis-cert': kind.optionalText('FILE', 'client certificate for Redis'),
-  'redis-key': kind.optionalText('FILE', 'key of the client certificate for Redis'),
+  'redis-ca': kind.guardFile('CA that Redis certificates are checked against'),
+  'redis-cert': kind.guardFile('client certificate for Redis'),
+  'redis-key': kind.guardFile('key of the client certificate for Redis'),
   services: kind.someOf(SERVICES, 'NAME,...', 'the services to serve'),
   namespace: kind.identifier('switchgear', 'NAME', 'prefix of every key in a shared engine'),
   durability: kind.oneOf(
@@ -75,11 +75,11 @@ const SETTINGS = {
     'how long an event id is remembered after its event',
   ),
   'log-level': kind.oneOf(['debug', 'info', 'warn', 'error', 'silent'], 'info', 'least severe log line'),
-  'auth-file': kind.optionalText('FILE', 'clients and what they may do; `switchgear client add` makes it'),
-  'auth-pepper-file': kind.optionalText('FILE', 'key of the hashes in it, if not AUTH_FILE.pepper'),
-  'tls-cert': kind.optionalText('FILE', 'certificate for both ports, and those between it and its CA'),
-  'tls-key': kind.optionalText('FILE', 'key of the certificate'),
-  'tls-client-ca': kind.optionalText('FILE', 'CA of client certificates, which callers are then asked for'),
+  'auth-file': kind.guardFile('clients and what they may do; `switchgear client add` makes it'),
+  'auth-pepper-file': kind.guardFile('key of the hashes in it, if not AUTH_FILE.pepper'),
+  'tls-cert': kind.guardFile('certificate for both ports, and those between it and its CA'),
+  'tls-key': kind.guardFile('key of the certificate'),
+  'tls-client-ca': kind.guardFile('CA of client certificates, which callers are then asked for'),
   reflection: kind.oneOf(['on', 'off'], 'on', 'whether anybody may ask what is served'),
   insecure: kind.flag('listen beyond loopback without authentication and TLS'),
 } satisfies Record<string, kind.Setting<unknown>>;
@@ -118,7 +118,7 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Con
 export function inspectConfig(args: readonly string[], env: NodeJS.ProcessEnv): Inspection {
   const complaints: string[] = [];
   const flags = readFlags(args, complaints);
-  const file = readFile(flags.get('config')?.text ?? env.SWITCHGEAR_CONFIG, complaints);
+  const file = readFile(flags.get('config') ?? variable(env, 'config'), complaints);
   flags.delete('config');
   const given = new Map([...file, ...readEnvironment(env), ...flags]);
   const values = parseAll(given, complaints);
@@ -175,15 +175,26 @@ function readFlags(args: readonly string[], complaints: string[]): Map<string, G
 function readEnvironment(env: NodeJS.ProcessEnv): Map<string, Given> {
   const given = new Map<string, Given>();
   for (const name of Object.keys(SETTINGS)) {
-    const text = env[environmentName(name)];
-    if (text !== undefined && text !== '') given.set(name, { text, from: environmentName(name) });
+    const { isNeverEmpty = false } = SETTINGS[name as SettingName] as kind.Setting<unknown>;
+    const value = variable(env, name);
+    if (value !== undefined && (value.text !== '' || isNeverEmpty)) given.set(name, value);
   }
   return given;
 }
 
-function readFile(path: string | undefined, complaints: string[]): Map<string, Given> {
+function variable(env: NodeJS.ProcessEnv, setting: string): Given | undefined {
+  const from = environmentName(setting);
+  const text = env[from];
+  return text === undefined ? undefined : { text, from };
+}
+
+function readFile(config: Given | undefined, complaints: string[]): Map<string, Given> {
   const given = new Map<string, Given>();
-  if (!path) return given;
+  if (config === undefined) return given;
+  const path = config.text;
+  // It may hold what keeps strangers out.
+  if (path === '') complaints.push(`${config.from}: must not be empty`);
+  if (path === '') return given;
   try {
     const content: unknown = parseYaml(readFileSync(path, 'utf8'), { logLevel: 'error' }) ?? {};
     if (typeof content !== 'object' || Array.isArray(content)) throw new Error('must be a map of settings');

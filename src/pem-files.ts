@@ -23,6 +23,8 @@ export interface PemMaterial {
   readonly ca: Buffer | undefined;
   /** The end of the certificate, or of one above it that ends earlier; Unix milliseconds. */
   readonly certificateEndMs: number | undefined;
+  /** What `ca` holds. */
+  readonly authorities: readonly X509Certificate[];
 }
 
 /** What is wrong with one of the files, in one line. */
@@ -70,6 +72,7 @@ export function readPemFiles(files: PemFiles): PemMaterial {
     key: key?.bytes,
     ca: ca?.bytes,
     certificateEndMs: ends && Math.min(...ends),
+    authorities: ca?.certificates ?? [],
   };
 }
 

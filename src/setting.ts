@@ -13,6 +13,8 @@ export interface Setting<T> {
   readonly shown?: string;
   /** The value of a text, or throws an Error that says what it must be. */
   parse(text: string): T;
+  /** An empty variable of the environment is a slip, and not the same as none: it would turn a safeguard off. */
+  readonly isNeverEmpty?: boolean;
   /** Refused as a flag, since other users of the machine can read those. */
   isSecret?(text: string): boolean;
   /** The text with its secrets covered, for showing; the whole text unless given. */
@@ -23,8 +25,9 @@ export function text(fallback: string, shape: string, help: string): Setting<str
   return { fallback, shape, help, shown: fallback, parse: nonEmpty };
 }
 
-export function optionalText(shape: string, help: string): Setting<string | undefined> {
-  return { fallback: undefined, shape, help, parse: nonEmpty };
+/** A file that keeps strangers out. */
+export function guardFile(help: string): Setting<string | undefined> {
+  return { fallback: undefined, shape: 'FILE', help, parse: nonEmpty, isNeverEmpty: true };
 }
 
 function nonEmpty(value: string): string {
@@ -99,15 +102,20 @@ export function redisUrl(help: string): Setting<string | undefined> {
   const parse = (value: string) => {
     if (!/^rediss?(\+cluster)?:\/\/[^/]/.test(value))
       throw new Error('must be redis://, rediss://, redis+cluster:// or rediss+cluster:// and name a host');
+    if (QUERY.test(value)) throw new Error('must have no ? or # after the host: nothing there would count');
     return value;
   };
   const isSecret = (value: string) => passwordIn(value) !== '';
-  const covered = (value: string) => value.replace(CREDENTIALS, (all) => `//${userIn(all)}***@`);
+  const covered = (value: string) =>
+    value.replace(CREDENTIALS, (all) => `//${userIn(all)}***@`).replace(QUERY, '***');
   return { fallback: undefined, shape: 'URL', help, parse, isSecret, covered };
 }
 
 // Up to the last @, however badly it is written.
 const CREDENTIALS = /\/\/(.*)@/s;
+
+// Others take a password there.
+const QUERY = /(?<=[?#])[^@]*$/;
 
 /** What stands alone before the @ is a password too. */
 function passwordIn(url: string): string {

@@ -12,8 +12,9 @@ import { nearest } from './text.js';
 
 const PLACE = `
 Contexts are kept in the file that SWITCHGEAR_CONTEXTS names, or in ~/.config/switchgear/contexts.yaml. It holds
-paths and never secrets. --context NAME or SWITCHGEAR_CONTEXT picks one for a command; options and variables of the
-environment come before what it says.`;
+paths and never secrets. --context NAME or SWITCHGEAR_CONTEXT picks one for a command. Options come before what it says, and
+variables of the environment too unless --context names it. What it holds goes to its own server only, unless
+--context and --address are given together.`;
 
 /** One command on contexts being run. */
 interface Edit {

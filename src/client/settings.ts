@@ -1,8 +1,9 @@
 /**
  * Where the server is and who we are, gathered from where such things are kept: what the caller says comes
- * before the environment, that before a context, that before the default. The idea to hold: what belongs
- * together comes from one place. A context that is merely the current one is for its own server; once an
- * address is given elsewhere, neither its TLS nor its credentials are taken to that one.
+ * before the environment, that before a context, that before the default; a context that the caller names comes
+ * before the environment. The idea to hold: what a context holds is for its own server. It goes to another
+ * address only where the caller gives both at once; what an address of the environment, perhaps a forgotten
+ * one, would get of a context is refused.
  */
 import { checkAddress, DEFAULT_ADDRESS } from './address.js';
 import { type Context, contextsFile, readContexts } from './contexts.js';
@@ -20,7 +21,7 @@ export interface GivenSettings {
   readonly tlsKey?: string;
   readonly tlsServerName?: string;
   readonly credentialsFile?: string;
-  /** `ID:SECRET` */
+  /** `ID:SECRET`; empty = the caller has others, which hide those of places farther away. */
   readonly credentials?: string;
 }
 export type SettingName = keyof GivenSettings;
@@ -53,11 +54,25 @@ const TOGETHER: readonly (readonly SettingName[])[] = [
   ['tlsCert', 'tlsKey'],
   ['credentials', 'credentialsFile'],
 ];
+/**
+ * Of a context they are one thing each: whom it trusts, and who it is. What the environment says, perhaps of
+ * another server, is not mixed into it.
+ */
+const TOGETHER_IN_CONTEXT: readonly (readonly SettingName[])[] = [
+  ['tls', 'tlsCa', 'tlsServerName'],
+  ['tlsCert', 'tlsKey', 'credentials', 'credentialsFile'],
+];
 const TLS: readonly SettingName[] = ['tls', 'tlsCa', 'tlsCert', 'tlsKey', 'tlsServerName'];
 
 interface Place {
   readonly given: GivenSettings;
   originOf(name: SettingName): string;
+}
+
+interface ContextPlace extends Place {
+  readonly name: string;
+  /** What named it. */
+  readonly source: string;
 }
 
 /**
@@ -74,16 +89,34 @@ export function gatherSettings(
   const named = [options, environment].find((place) => place.given.context !== undefined);
   const hasAddress = [options, environment].some((place) => place.given.address !== undefined);
   const context = named || !hasAddress ? contextPlace(named, env) : undefined;
-  return merged([...(context ? [context] : []), environment, options]);
+  if (!context) return merged([environment, options]);
+  if (named === options) return merged([environment, context, options]);
+  const settings = merged([context, environment, options]);
+  refuseElsewhere(settings, context);
+  return settings;
+}
+
+/** @throws TypeError when something of a context that the environment names would go to another server */
+function refuseElsewhere({ address, origins }: Settings, { given, name, source }: ContextPlace): void {
+  const origin = `context ${name}`;
+  const taken = [...origins].flatMap(([setting, from]) =>
+    from === origin && given[setting] !== false ? setting : [],
+  );
+  if (address === given.address || taken.length === 0) return;
+  throw new TypeError(
+    `${origins.get('address')}: ${address} is not the server of context ${name} (${source}), and what that holds ` +
+      `(${taken.join(', ')}) is for ${given.address}: give one of the two only, or both as options`,
+  );
 }
 
 /** From the farthest place to the nearest. */
-function merged(places: readonly Place[]): Settings {
+function merged(places: readonly (Place | ContextPlace)[]): Settings {
   const values = new Map<SettingName, unknown>([['address', DEFAULT_ADDRESS]]);
   const origins = new Map<SettingName, string>([['address', 'default']]);
-  for (const { given, originOf } of places) {
+  for (const place of places) {
+    const { given, originOf } = place;
     const names = (Object.keys(given) as SettingName[]).filter((name) => given[name] !== undefined);
-    for (const name of hiddenBy(given, names, values.get('tls') === false)) {
+    for (const name of hiddenBy(place, names, values.get('tls') === false)) {
       values.delete(name);
       origins.delete(name);
     }
@@ -97,18 +130,19 @@ function merged(places: readonly Place[]): Settings {
   checked(`${origins.get('address')}: `, () => checkAddress(address));
   // A file says who we are more exactly than text that other programs get too.
   const text = credentialsFile === undefined ? all.credentials : undefined;
-  const credentials =
-    text === undefined ? undefined : parseCredentials(text, origins.get('credentials') ?? '');
+  const credentials = text ? parseCredentials(text, origins.get('credentials') ?? '') : undefined;
   return { address, context, tls: tlsOf(all, origins), credentials, credentialsFile, origins };
 }
 
 /** What of the places farther away does not count any more. */
 function hiddenBy(
-  given: GivenSettings,
+  place: Place | ContextPlace,
   names: readonly SettingName[],
   isPlaintext: boolean,
 ): readonly SettingName[] {
-  const hidden = TOGETHER.filter((group) => group.some((name) => names.includes(name))).flat();
+  const { given } = place;
+  const together = 'source' in place ? TOGETHER_IN_CONTEXT : TOGETHER;
+  const hidden = together.filter((group) => group.some((name) => names.includes(name))).flat();
   // Plaintext takes all of TLS away, and whatever of TLS is given nearer takes plaintext away.
   if (given.tls === false) return [...hidden, ...TLS];
   return isPlaintext && names.some((name) => TLS.includes(name)) ? [...hidden, 'tls'] : hidden;
@@ -147,7 +181,7 @@ function flagOf(text: string, from: string): boolean {
 }
 
 /** The context that is named, or else the current one. @throws TypeError when it is not there */
-function contextPlace(named: Place | undefined, env: NodeJS.ProcessEnv): Place | undefined {
+function contextPlace(named: Place | undefined, env: NodeJS.ProcessEnv): ContextPlace | undefined {
   const contexts = readContexts(contextsFile(env));
   const name = named?.given.context ?? contexts.current;
   if (name === undefined) return undefined;
@@ -156,6 +190,8 @@ function contextPlace(named: Place | undefined, env: NodeJS.ProcessEnv): Place |
   if (context) {
     const source = named?.originOf('context') ?? 'current';
     return {
+      name,
+      source,
       given: { ...flattened(context), context: name },
       originOf: (setting) => (setting === 'context' ? source : origin),
     };

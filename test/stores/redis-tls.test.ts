@@ -3,11 +3,13 @@
  * it is not let in. The laws of both stores run through a user with exactly these rules, so a command that
  * is not among them fails here first.
  */
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { connect } from '../../src/client/index.js';
 import { openRedis } from '../../src/stores/redis/open.js';
+import { tlsMaterial } from '../../src/stores/redis/tls-material.js';
 import { describeDeadLetters } from '../conformance/bus/dead-letters.js';
 import { describeGroups } from '../conformance/bus/groups.js';
 import { describeRead } from '../conformance/bus/read.js';
@@ -168,6 +170,38 @@ describe.skipIf(absence !== undefined)('a Redis under TLS', () => {
       });
       await engine.close();
     });
+  });
+
+  it('is shown what is in the files now by each new connection', async () => {
+    const namespace = randomNamespace();
+    await allow(namespace);
+    const own = { certFile: authority.path('redis.pem'), keyFile: authority.path('redis.key') };
+    const put = (pair: { certFile: string; keyFile: string }) => {
+      copyFileSync(pair.certFile, own.certFile);
+      copyFileSync(pair.keyFile, own.keyFile);
+    };
+    put(files);
+    const options = tlsMaterial({ ca: authority.caFile, cert: own.certFile, key: own.keyFile });
+    /** As the driver does it. */
+    const answered = () =>
+      new Promise<string>((resolve) => {
+        const socket = connectTls(Object.assign({ host: '127.0.0.1', port: redis.port }, options));
+        socket
+          .on('error', (error) => resolve(error.message))
+          .once('data', (data) => {
+            resolve(String(data));
+            socket.destroy();
+          });
+        socket.write('PING\r\n');
+      });
+    expect(await answered()).toBe('+PONG\r\n');
+    put(makeAuthority().client({ names: ['DNS:x'] }));
+    expect(await answered()).toMatch(/unknown ca/);
+    put(authority.client({ names: ['DNS:renewed.example'] }));
+    expect(await answered()).toBe('+PONG\r\n');
+    // A certificate whose key is still to come: those before are shown.
+    copyFileSync(authority.client({ names: ['DNS:x'] }).certFile, own.certFile);
+    expect(await answered()).toBe('+PONG\r\n');
   });
 
   describe('that does not let in', () => {

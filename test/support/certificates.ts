@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from './processes.js';
 
@@ -20,6 +20,8 @@ export interface CertificateOptions {
   readonly names: readonly string[];
   /** From now; negative = it ended that long ago. */
   readonly days?: number;
+  /** Says by name only who signed it, and not by which key. */
+  readonly namesSignerOnly?: boolean;
 }
 
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
@@ -29,16 +31,22 @@ export class Authority {
   readonly caFile: string;
   readonly #keyFile: string;
   readonly #directory: string;
+  readonly #isBetween: boolean;
 
-  constructor() {
+  /** With another `above` it is one between that and those who trust that; else all begins with it. */
+  constructor(name: string, above?: Authority) {
     this.#directory = temporaryDirectory('certificates');
     this.caFile = this.path('ca.pem');
     this.#keyFile = this.path('ca.key');
-    const subject = `/CN=Switchgear test ${randomBytes(4).toString('hex')}`;
-    openssl(
-      ['req', '-x509', ...NEW_KEY, '-days', '30', '-subj', subject],
-      ['-keyout', this.#keyFile, '-out', this.caFile],
-    );
+    this.#isBetween = above !== undefined;
+    const subject = ['-subj', `/CN=${name}`, '-keyout', this.#keyFile];
+    if (above === undefined) {
+      openssl(['req', '-x509', ...NEW_KEY, '-days', '30', ...subject, '-out', this.caFile]);
+      return;
+    }
+    const request = this.path('ca.csr');
+    openssl(['req', '-new', ...NEW_KEY, ...subject, '-out', request]);
+    above.#sign(request, this.caFile, 30, 'basicConstraints=critical,CA:TRUE\n');
   }
 
   get ca(): Buffer {
@@ -53,25 +61,33 @@ export class Authority {
   /** For a server on this machine. */
   server(options: Partial<CertificateOptions> = {}): KeyPair {
     const { names = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'], days = 30 } = options;
-    return this.#issue('serverAuth', names, days);
+    return this.#issue(`extendedKeyUsage=serverAuth\n${sectionOf(names)}`, days);
   }
 
   /** For a client. */
-  client({ names, days = 30 }: CertificateOptions): KeyPair {
-    return this.#issue('clientAuth', names, days);
+  client({ names, days = 30, namesSignerOnly = false }: CertificateOptions): KeyPair {
+    const signer = namesSignerOnly ? 'authorityKeyIdentifier=none\n' : '';
+    return this.#issue(`extendedKeyUsage=clientAuth\n${signer}${sectionOf(names)}`, days);
   }
 
-  #issue(usage: string, names: readonly string[], days: number): KeyPair {
+  #issue(extensions: string, days: number): KeyPair {
     const id = randomBytes(6).toString('hex');
     const pair = { certFile: this.path(`${id}.pem`), keyFile: this.path(`${id}.key`) };
-    const [request, extensions] = [this.path(`${id}.csr`), this.path(`${id}.cnf`)];
-    writeFileSync(extensions, `extendedKeyUsage=${usage}\n${sectionOf(names)}`);
-    openssl(['req', '-new', ...NEW_KEY, '-subj', `/CN=${id}`], ['-keyout', pair.keyFile, '-out', request]);
-    openssl(
-      ['x509', '-req', '-in', request, '-days', String(days), '-extfile', extensions],
-      ['-CA', this.caFile, '-CAkey', this.#keyFile, '-set_serial', `0x${id}`, '-out', pair.certFile],
-    );
+    const request = this.path(`${id}.csr`);
+    openssl(['req', '-new', ...NEW_KEY, '-subj', `/CN=${id}`, '-keyout', pair.keyFile, '-out', request]);
+    this.#sign(request, pair.certFile, days, extensions);
+    if (this.#isBetween) appendFileSync(pair.certFile, this.ca);
     return pair;
+  }
+
+  #sign(request: string, certFile: string, days: number, extensions: string): void {
+    const extensionsFile = `${request}.cnf`;
+    writeFileSync(extensionsFile, extensions);
+    const serial = `0x${randomBytes(6).toString('hex')}`;
+    openssl(
+      ['x509', '-req', '-in', request, '-days', String(days), '-extfile', extensionsFile],
+      ['-CA', this.caFile, '-CAkey', this.#keyFile, '-set_serial', serial, '-out', certFile],
+    );
   }
 }
 
@@ -85,8 +101,18 @@ function sectionOf(names: readonly string[]): string {
   return `subjectAltName=@names\n[names]\n${lines.join('\n')}\n`;
 }
 
-export function makeAuthority(): Authority {
-  return new Authority();
+/** Two of the same name have different keys. */
+export function makeAuthority(name = randomName()): Authority {
+  return new Authority(name);
+}
+
+/** One that `above` vouches for; what it signs comes with its own certificate. */
+export function makeAuthorityBelow(above: Authority): Authority {
+  return new Authority(randomName(), above);
+}
+
+function randomName(): string {
+  return `Switchgear test ${randomBytes(4).toString('hex')}`;
 }
 
 function openssl(...args: string[][]): void {

@@ -363,6 +363,28 @@ describe('doctor', () => {
     expect(stdout + stderr).not.toContain('s3cret');
   });
 
+  it('takes nothing of a context that is named to an address that was forgotten in the environment', async () => {
+    const stale = await RefusingServer.start(() => undefined);
+    const folder = temporaryDirectory('stale');
+    const [file, secret] = [join(folder, 'contexts.yaml'), join(folder, 'prod.secret')];
+    const mine = `127.0.0.1:${await freePort()}`;
+    writeFileSync(secret, 'prod:s3cret', { mode: 0o600 });
+    writeFileSync(file, `contexts: {prod: {address: '${mine}', credentialsFile: ${secret}}}`);
+    const env = { SWITCHGEAR_CONTEXTS: file, SWITCHGEAR_ADDRESS: stale.address };
+    expect(await typed(['doctor', '--context', 'prod'], { env })).toMatchObject({
+      exitCode: 5,
+      stderr: expect.stringContaining(`cannot connect to ${mine}`),
+    });
+    expect(await typed(['doctor'], { env: { ...env, SWITCHGEAR_CONTEXT: 'prod' } })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(
+        /^switchgear: SWITCHGEAR_ADDRESS: \S+ is not the server of context prod .*\n$/,
+      ),
+    });
+    expect(stale.calls).toEqual([]);
+    stale.stop();
+  });
+
   it('and other commands ask a server that refuses them once', async () => {
     const server = await RefusingServer.start(() => ({ reason: 'CREDENTIALS_INVALID' }));
     await typed(['fsm', 'list'], { address: server.address, env: { SWITCHGEAR_CREDENTIALS: 'me:wrong' } });

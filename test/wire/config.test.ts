@@ -1,9 +1,13 @@
 /** What a start is told: settings from flags, environment and file, and everything that is wrong with them. */
+import dns from 'node:dns';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ConfigError, inspectConfig, readConfig } from '../../src/config.js';
+import { banner } from '../../src/server/banner.js';
+import { DEFAULT_LIMITS } from '../../src/server/limits.js';
+import { Port } from '../../src/server/port.js';
 import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
 import { freePort, temporaryDirectory } from '../support/processes.js';
 import { typedAsProcess } from './cli-support.js';
@@ -139,6 +143,30 @@ describe('a complaint', () => {
     expect(complaintsOf(args.map((arg) => paths[arg] ?? arg))).toEqual([expect.stringMatching(expected)]);
   });
 
+  it.each([
+    'AUTH_FILE',
+    'AUTH_PEPPER_FILE',
+    'TLS_CERT',
+    'TLS_KEY',
+    'TLS_CLIENT_CA',
+    'REDIS_CA',
+    'REDIS_CERT',
+    'REDIS_KEY',
+    'CONFIG',
+  ])(
+    'is made of an empty SWITCHGEAR_%s, which would leave a door open that somebody meant to close',
+    (name) => {
+      const env = { [`SWITCHGEAR_${name}`]: '', SWITCHGEAR_INSECURE: 'true', SWITCHGEAR_HOST: '0.0.0.0' };
+      expect(complaintsOf([], env)).toEqual([`SWITCHGEAR_${name}: must not be empty`]);
+    },
+  );
+
+  it('is not made of another variable that is empty', () => {
+    const env = { SWITCHGEAR_REDIS: '', SWITCHGEAR_HOST: '', SWITCHGEAR_INSECURE: '' };
+    expect(complaintsOf([], env)).toEqual([]);
+    expect(readConfig([], env)).toEqual(readConfig([], {}));
+  });
+
   it('tells nothing of what a file holds', () => {
     const path = file('s.yaml', 'redis: redis://me:s3cret@h\n  oops: [s3cret\n');
     const said = complaintsOf(['--config', path, '--tls-cert', path, '--tls-key', path]).join('\n');
@@ -184,6 +212,9 @@ describe('a server that others can reach', () => {
     expect(complaintsOf(['--host', '0.0.0.0', '--insecure'])).toEqual([]);
     for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost'])
       expect(complaintsOf(['--host', host])).toEqual([]);
+    // Names, whatever they look like.
+    for (const host of ['127.999.0.1', '127.0.0.1.example.org', '127.1', 'localhost.example.org'])
+      expect(complaintsOf(['--host', host])).toEqual([expect.stringContaining('can be reached')]);
   });
 });
 
@@ -204,9 +235,79 @@ describe('a secret in the URL of Redis', () => {
     expect(JSON.stringify(row)).not.toMatch(/s3|cret/);
   });
 
+  it.each([
+    'redis://h:1?password=s3cret',
+    'redis://h/0?s3cret',
+    'rediss://me:s3cret@h?x=s3cret',
+    'redis://h#s3cret',
+  ])('is no part of what comes after the host, and covered there too: %s', (url) => {
+    const { rows, complaints } = inspectConfig([], { SWITCHGEAR_REDIS: url });
+    expect(complaints).toEqual([expect.stringMatching(/^SWITCHGEAR_REDIS: must have no \? or #/)]);
+    expect(complaintsOf(['--redis', url])).toHaveLength(1);
+    expect(JSON.stringify([rows, complaints, complaintsOf(['--redis', url])])).not.toContain('s3cret');
+  });
+
   it('is none where there is no password', () => {
     for (const url of ['redis://h', 'redis://h:6379/1', 'redis+cluster://a:1,b:2'])
       expect(complaintsOf(['--redis', url])).toEqual([]);
+  });
+});
+
+describe('the banner of a server that others can reach', () => {
+  const warningsOf = (host: string, clientCount?: number, certificateEndMs?: number) =>
+    banner({
+      release: '1',
+      config: readConfig(['--host', host, '--insecure'], {}),
+      grpcAddress: 'g',
+      httpAddress: 'h',
+      services: [],
+      clientCount,
+      certificateEndMs,
+      nodeVersion: 'v1',
+      today: '2026-01-01',
+    })
+      .split('\n')
+      .filter((line) => line.startsWith('  warning'));
+
+  it('warns of what is off', () => {
+    const never = Date.now() + 1e12;
+    const [auth, tls] = ['without authentication (--auth-file)', 'without TLS (--tls-cert)'];
+    const begin = '  warning   reachable beyond this machine ';
+    expect(warningsOf('0.0.0.0')).toEqual([
+      expect.stringMatching(new RegExp(`^${escaped(`${begin}${auth}`)}.*, and ${escaped(tls)}`)),
+    ]);
+    expect(warningsOf('0.0.0.0', undefined, never)).toEqual([
+      expect.stringMatching(`^${escaped(begin + auth)}`),
+    ]);
+    expect(warningsOf('0.0.0.0', undefined, never)[0]).not.toContain(tls);
+    expect(warningsOf('0.0.0.0', 1)).toEqual([expect.stringMatching(`^${escaped(begin + tls)}`)]);
+    expect(warningsOf('0.0.0.0', 1, never)).toEqual([]);
+    expect(warningsOf('127.0.0.1')).toEqual([]);
+  });
+
+  const escaped = (text: string) => text.replace(/[().]/g, '\\$&');
+});
+
+describe('a port', () => {
+  it('of a name that stands for another address than those of this machine alone is not opened', async () => {
+    const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((...args: unknown[]) => {
+      (args.at(-1) as (...found: unknown[]) => void)(null, '0.0.0.0', 4);
+    }) as never);
+    const open = new Port({
+      host: 'localhost',
+      port: 0,
+      limits: DEFAULT_LIMITS,
+      tls: undefined,
+      protocols: [],
+      onSocket: () => {},
+    });
+    await expect(open.listen()).rejects.toThrow(
+      /^localhost is 0\.0\.0\.0 here, which other machines can reach/,
+    );
+    await open.close();
+    lookup.mockRestore();
+    await expect(open.listen()).resolves.toMatch(/^(127\.0\.0\.1|\[::1\]):\d+$/);
+    await open.close();
   });
 });
 

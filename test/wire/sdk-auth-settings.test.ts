@@ -66,9 +66,9 @@ describe('settings', () => {
       SWITCHGEAR_TLS_CA: '/env/ca.pem',
       SWITCHGEAR_CREDENTIALS: 'me:secret',
     });
-    const settings = gather({ address: 'option:5', tlsServerName: 'option.name' }, env);
+    const settings = gather({ address: 'far:2', tlsServerName: 'option.name' }, env);
     expect(settings).toMatchObject({
-      address: 'option:5',
+      address: 'far:2',
       tls: { caFile: '/env/ca.pem', certFile: '/etc/me.pem', serverName: 'option.name' },
       credentials: { id: 'me', secret: 'secret' },
     });
@@ -92,6 +92,28 @@ describe('settings', () => {
     const named = gather({ address: 'option:5', context: 'near' }, having(TWO));
     expect(named).toMatchObject({ address: 'option:5', context: 'near' });
     expect(named.credentialsFile).toBe(join(folder, 'near.secret'));
+  });
+
+  it('of a context that an option names come before the environment, whole in what they are about', () => {
+    const env = having(TWO, {
+      SWITCHGEAR_ADDRESS: 'env:4',
+      SWITCHGEAR_TLS: 'false',
+      SWITCHGEAR_TLS_SERVER_NAME: 'env.name',
+      SWITCHGEAR_CREDENTIALS: 'env:secret',
+      SWITCHGEAR_TLS_CERT: '/env.pem',
+      SWITCHGEAR_TLS_KEY: '/env.key',
+    });
+    const near = gather({ context: 'near' }, env);
+    // Nothing of it is about TLS, and all of who we are is in it.
+    expect(near).toMatchObject({ address: 'near:1', tls: false, credentials: undefined });
+    expect(near.credentialsFile).toBe(join(folder, 'near.secret'));
+    const far = gather({ context: 'far' }, env);
+    expect(far).toMatchObject({ address: 'far:2', credentials: undefined, credentialsFile: undefined });
+    expect(far.tls).toMatchObject({ certFile: '/etc/me.pem', serverName: 'far.internal' });
+    const open = gather({ context: 'open' }, env);
+    expect(open).toMatchObject({ address: 'open:3', credentials: { id: 'env' } });
+    expect(open.tls).toEqual({ certFile: '/env.pem', keyFile: '/env.key' });
+    expect(open.origins.get('address')).toBe('context open');
   });
 
   it('that belong together come from one place', () => {
@@ -130,6 +152,96 @@ describe('settings', () => {
   ])('that are wrong say where they came from: %s', (message, env, given) => {
     expect(() => gather(given, having(TWO, env))).toThrow(message);
     expect(() => gather(given, having(TWO, env))).not.toThrow('s3cret');
+  });
+});
+
+/** Which server gets what of whom: where its address comes from, and what else is said where. */
+describe('what is ours', () => {
+  const CONTEXTS = `
+current: CURRENT
+contexts:
+  full: {address: 'own:1', tls: {ca: /ca, cert: /cert, key: /key}, credentialsFile: /secret}
+  bare: {address: 'own:1'}
+`;
+  const inOption = { credentialsFile: '/option' };
+  const inEnvironment = { SWITCHGEAR_CREDENTIALS: 'env:secret' };
+  const address = { SWITCHGEAR_ADDRESS: 'stale:9' };
+  const context = { SWITCHGEAR_CONTEXT: 'full' };
+
+  /** Who gets what: the address, whether TLS of the context comes along, and which credentials. */
+  type Sent = readonly [address: string, ofContext: boolean, credentials: string];
+  type Row = readonly [string, GivenSettings, Record<string, string>, Sent | 'refused'];
+
+  it.each<Row>([
+    // The address from an option.
+    ['option, option', { address: 'x:1', ...inOption }, {}, ['x:1', false, '/option']],
+    ['option, environment', { address: 'x:1' }, inEnvironment, ['x:1', false, 'env']],
+    ['option, context by option', { address: 'x:1', context: 'full' }, {}, ['x:1', true, '/secret']],
+    [
+      'option, context by option, stale',
+      { address: 'x:1', context: 'full' },
+      address,
+      ['x:1', true, '/secret'],
+    ],
+    ['option, context by environment', { address: 'x:1' }, context, 'refused'],
+    ['option, its TLS only', { address: 'x:1', ...inOption }, context, 'refused'],
+    ['option, current context', { address: 'x:1' }, { current: 'full' }, ['x:1', false, 'none']],
+    // From a context that an option names: the environment gives only what that has nothing of.
+    ['context by option', { context: 'full' }, {}, ['own:1', true, '/secret']],
+    ['context by option, stale address', { context: 'full' }, address, ['own:1', true, '/secret']],
+    [
+      'context by option, stale all',
+      { context: 'full' },
+      { ...address, ...inEnvironment },
+      ['own:1', true, '/secret'],
+    ],
+    [
+      'context by option, two named',
+      { context: 'full' },
+      { ...context, ...address },
+      ['own:1', true, '/secret'],
+    ],
+    ['context by option, option', { context: 'full', ...inOption }, address, ['own:1', true, '/option']],
+    ['context by option without, environment', { context: 'bare' }, inEnvironment, ['own:1', false, 'env']],
+    // From the environment.
+    ['environment, option', { ...inOption }, address, ['stale:9', false, '/option']],
+    ['environment, environment', {}, { ...address, ...inEnvironment }, ['stale:9', false, 'env']],
+    ['environment, context by environment', {}, { ...address, ...context }, 'refused'],
+    ['environment, TLS of that', {}, { ...address, ...context, ...inEnvironment }, 'refused'],
+    [
+      'environment, the same server',
+      {},
+      { SWITCHGEAR_ADDRESS: 'own:1', ...context },
+      ['own:1', true, '/secret'],
+    ],
+    ['environment, current context', {}, { ...address, current: 'full' }, ['stale:9', false, 'none']],
+    [
+      'environment, nothing of a context',
+      {},
+      { ...address, SWITCHGEAR_CONTEXT: 'bare' },
+      ['stale:9', false, 'none'],
+    ],
+    // From a context that the environment names, or that is current.
+    ['context by environment', {}, context, ['own:1', true, '/secret']],
+    ['context by environment, environment', {}, { ...context, ...inEnvironment }, ['own:1', true, 'env']],
+    ['context by environment, option', { ...inOption }, context, ['own:1', true, '/option']],
+    ['current context', {}, { current: 'full' }, ['own:1', true, '/secret']],
+    ['current context, environment', {}, { current: 'full', ...inEnvironment }, ['own:1', true, 'env']],
+    // From nowhere.
+    ['default, option', { ...inOption }, {}, ['127.0.0.1:7398', false, '/option']],
+    ['default, environment', {}, inEnvironment, ['127.0.0.1:7398', false, 'env']],
+  ])('%s', (_, given, { current = 'none', ...env }, sent) => {
+    const all = having(CONTEXTS.replace('CURRENT', current === 'none' ? '~' : current), env);
+    if (sent === 'refused') {
+      const line =
+        /^(option address|SWITCHGEAR_ADDRESS): \S+ is not the server of context full \(SWITCHGEAR_CONTEXT\)[^\n]*$/;
+      expect(() => gather(given, all)).toThrow(line);
+      return;
+    }
+    const { address, tls, credentials, credentialsFile } = gather(given, all);
+    const ofContext = { caFile: '/ca', certFile: '/cert', keyFile: '/key' };
+    expect(tls).toEqual(sent[1] ? ofContext : false);
+    expect([address, credentialsFile ?? credentials?.id ?? 'none']).toEqual([sent[0], sent[2]]);
   });
 });
 
@@ -210,6 +322,12 @@ describe('connectFromEnvironment', () => {
     );
     const address = { SWITCHGEAR_ADDRESS: server.address };
     expect(await sent({ ...env, ...address })).toBe('');
+    // What the options replace is not taken anywhere, so it keeps nobody from another server.
+    const named = having(`contexts: {c: {address: 'h:1', credentialsFile: secrets/me}}`, {
+      SWITCHGEAR_CONTEXT: 'c',
+    });
+    await expect(sent({ ...named, ...address })).rejects.toThrow('is not the server of context c');
+    expect(await sent({ ...named, ...address }, { credentials })).toBe('option:secret');
   });
 
   it('sends none in plaintext to another machine, whatever they come from', () => {

@@ -202,6 +202,18 @@ describe('a handshake', () => {
     expect(await agreed(server[port], only('TLSv1.1'))).toMatch(/PROTOCOL_VERSION/);
   });
 
+  it.each(PORTS)('is not begun anew in the middle of a connection on %s', async (port) => {
+    await start();
+    const socket = open(server[port], { maxVersion: 'TLSv1.2', ALPNProtocols: ['h2'] });
+    await new Promise((resolve) => socket.once('secureConnect', resolve));
+    const outcome = await new Promise<string>((resolve) => {
+      socket.on('error', (error) => resolve(error.message)).once('close', () => resolve('closed'));
+      socket.renegotiate({}, (error) => resolve(error?.message ?? 'renegotiated'));
+    });
+    expect(outcome).toMatch(/no renegotiation/i);
+    await works();
+  });
+
   it('fails for a client that trusts another authority, and is counted', async () => {
     await start();
     const other = makeAuthority().ca;

@@ -3,8 +3,6 @@
  * version, how much its own death may cost, what it does when full) is read once here and reported,
  * since Switchgear can neither choose nor repair it.
  */
-import { readFileSync } from 'node:fs';
-import type { ConnectionOptions } from 'node:tls';
 import type { BusStore, BusStoreObserver } from '../../bus/store.js';
 import { Fault } from '../../fault.js';
 import type { FsmStore } from '../../fsm/store.js';
@@ -18,6 +16,7 @@ import type { NodeOptions } from './node.js';
 import { RedisPlacementStore } from './placement.js';
 import { Router } from './router.js';
 import { readDescription } from './server-facts.js';
+import { tlsMaterial } from './tls-material.js';
 import { Wakes } from './wakes.js';
 
 export interface RedisOptions {
@@ -124,12 +123,8 @@ function nodeOptionsFrom(
   { isTls, username, password, database }: Location,
 ): NodeOptions {
   const { caFile, certFile, keyFile, commandTimeoutMs = DEFAULT_COMMAND_TIMEOUT_MS } = options;
-  const material: ConnectionOptions = {
-    ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
-    ...(certFile === undefined ? {} : { cert: readFileSync(certFile) }),
-    ...(keyFile === undefined ? {} : { key: readFileSync(keyFile) }),
-  };
-  return { username, password, database, tls: isTls ? material : undefined, commandTimeoutMs };
+  const tls = isTls ? tlsMaterial({ ca: caFile, cert: certFile, key: keyFile }) : undefined;
+  return { username, password, database, tls, commandTimeoutMs };
 }
 
 async function withinDeadline<T>(promise: Promise<T>): Promise<T> {
