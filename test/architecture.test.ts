@@ -12,6 +12,8 @@ const COMMON = ['fault.ts', 'clock.ts', 'call.ts', 'page.ts', 'bounded-map.ts'];
 
 /** What the cli may use of auth: what edits the file of clients, which no server needs to be there for. */
 const EDITS_CLIENTS = 'src/auth/client-edits.ts';
+/** How files of people are written, by whoever changes one. */
+const WHOLE_FILES = 'src/whole-file.ts';
 
 interface Import {
   /** The importing file, from src. */
@@ -56,7 +58,7 @@ function ofAuth(target: string): string | undefined {
     return /^(node:|yaml$|@bufbuild\/protobuf)/.test(target)
       ? undefined
       : 'auth reads files and messages only';
-  const allowed = ['gen', 'src/auth', ...COMMON.map((name) => `src/${name}`)];
+  const allowed = ['gen', 'src/auth', WHOLE_FILES, ...COMMON.map((name) => `src/${name}`)];
   return inside(target, allowed) ? undefined : 'auth knows gen, fault, clock, call and itself';
 }
 
@@ -74,7 +76,7 @@ function ofClient(target: string): string | undefined {
 }
 
 function ofCli(target: string): string | undefined {
-  return isLocal(target) && !inside(target, ['src/client', 'src/cli', EDITS_CLIENTS])
+  return isLocal(target) && !inside(target, ['src/client', 'src/cli', EDITS_CLIENTS, WHOLE_FILES])
     ? 'the cli talks through the client only'
     : undefined;
 }

@@ -4,6 +4,7 @@
  * checked again, and replaced as a whole; so no change is lost, and none leaves a file that a server refuses.
  */
 import { realpathSync } from 'node:fs';
+import { createFile, replaceFile } from '../whole-file.js';
 import { AuthDocument } from './auth-document.js';
 import {
   AuthFileError,
@@ -18,11 +19,9 @@ import { locked } from './file-lock.js';
 import { parseGrant } from './grants.js';
 import { isMissing, pepperFileOf, readAuthFile, readPepper } from './guarded-file.js';
 import { hashOf, newPepper } from './secrets.js';
-import { createFile, replaceFile } from './whole-file.js';
 
 export { AuthFileError, type ClientEntry, faultOfId } from './auth-file.js';
 export { newSecret } from './secrets.js';
-export { createFile } from './whole-file.js';
 
 /** Where clients are kept. */
 export interface ClientFiles {

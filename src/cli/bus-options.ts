@@ -2,14 +2,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type EventFilterInit, EventStatus, type PositionInit } from '../client/index.js';
 import { wholeNumber } from './numbers.js';
+import { timeMs } from './times.js';
 
-const UNIT_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 const UNIT_BYTES: Readonly<Record<string, number>> = {
   '': 1,
   B: 1,
@@ -21,20 +15,10 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
 
 /** A time such as 500ms, 30s, 5m, 12h or 30d, in milliseconds. */
 export function time(text: string): number {
-  const [, amount, unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text) ?? [];
-  const ms = Number(amount) * (UNIT_MS[unit] ?? Number.NaN);
+  const ms = timeMs(text);
   if (Number.isNaN(ms))
     throw new InvalidArgumentError('It must be a time such as 500ms, 30s, 5m, 12h or 30d.');
   return ms;
-}
-
-/** A time in the largest unit that it is a whole number of. */
-export function timeText(ms: number): string {
-  if (ms === 0) return '0s';
-  const [unit, size] = Object.entries(UNIT_MS)
-    .reverse()
-    .find(([, each]) => ms % each === 0) ?? ['ms', 1];
-  return `${ms / size}${unit}`;
 }
 
 /** A number of bytes, also as 10KiB, 64MiB, 5GiB or 1TiB. */

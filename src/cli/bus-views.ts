@@ -16,9 +16,10 @@ import {
   type SubscribeEvent,
   type WrittenEvent,
 } from '../client/index.js';
-import { STATUSES, timeText } from './bus-options.js';
+import { STATUSES } from './bus-options.js';
 import type { View } from './output.js';
 import { grouped, localTime } from './text.js';
+import { timeText } from './times.js';
 
 type Fields = readonly (readonly [label: string, value: string])[];
 export type StreamInfo = Awaited<ReturnType<BusClient['getStreamInfo']>>;

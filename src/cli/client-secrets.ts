@@ -6,10 +6,12 @@
 import { rmSync } from 'node:fs';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { type Command, InvalidArgumentError } from 'commander';
-import { type ClientEntry, createFile, newSecret } from '../auth/client-edits.js';
+import { type ClientEntry, newSecret } from '../auth/client-edits.js';
+import { createFile } from '../whole-file.js';
 import type { Edit } from './client-files.js';
 import { clientFields, clientJson } from './client-views.js';
 import { InputError } from './exit.js';
+import { timeMs, UNIT_MS } from './times.js';
 
 export function withSecretTo(command: Command): Command {
   return command.option(
@@ -54,13 +56,11 @@ function createSecretFile(path: string, text: string): void {
   }
 }
 
-const UNIT_MS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const MAX_KEEP_DAYS = 365;
 
-/** How long a secret that was replaced stays good; 0 = not at all. */
+/** How long a secret that was replaced stays good, in milliseconds; 0 = not at all. */
 export function keepTime(text: string): number {
-  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(text) ?? [];
-  const ms = text === '0' ? 0 : Number(amount) * (UNIT_MS[unit as keyof typeof UNIT_MS] ?? Number.NaN);
+  const ms = text === '0' ? 0 : timeMs(text);
   if (!(ms >= 0 && ms <= MAX_KEEP_DAYS * UNIT_MS.d))
     throw new InvalidArgumentError(`It must be 0, or a time up to ${MAX_KEEP_DAYS}d such as 90m, 24h or 2d.`);
   return Math.round(ms);

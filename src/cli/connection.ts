@@ -8,6 +8,7 @@ import { whoWeAre } from '../client/from-environment.js';
 import { connect, type Switchgear } from '../client/index.js';
 import { ENVIRONMENT, gatherSettings, type SettingName, type Settings } from '../client/settings.js';
 import { InputError } from './exit.js';
+import { timeMs } from './times.js';
 
 /** How long a server that cannot be reached is tried again: a restart, and no longer than a person waits. */
 const RETRY_FOR_MS = 2_000;
@@ -87,11 +88,8 @@ function orInputError<T>(action: () => T): T {
   }
 }
 
-const UNIT_MS = { ms: 1, s: 1_000, m: 60_000 };
-
 function duration(text: string): number {
-  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m)$/.exec(text) ?? [];
-  const ms = Number(amount) * (UNIT_MS[unit as keyof typeof UNIT_MS] ?? Number.NaN);
+  const ms = timeMs(text);
   if (!(ms >= 1 && ms <= MAX_TIMEOUT_MS))
     throw new InvalidArgumentError('It must be a time from 1ms to 1m, such as 500ms, 10s or 1m.');
   return ms;

@@ -2,12 +2,12 @@
  * Changes to the contexts file. The idea to hold: it is a person's file. What he wrote, comments and all,
  * stays as it is around the change, and the file is replaced in one step, so that nobody reads half of it.
  */
-import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { type Document, isMap, parseDocument } from 'yaml';
 import { contextsText, MAX_CONTEXTS_BYTES, parseContexts } from '../client/contexts.js';
 import type { TlsOptions } from '../client/tls.js';
+import { replaceFile } from '../whole-file.js';
 import { InputError } from './exit.js';
 
 /** What a command says of a context; what it does not say stays. */
@@ -69,13 +69,5 @@ function edit(file: string, change: (document: Document) => void): void {
 function replace(file: string, text: string): void {
   fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   // The file itself and not a link to it, as people have who keep their settings elsewhere.
-  const target = fs.existsSync(file) ? fs.realpathSync(file) : file;
-  const beside = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}`);
-  try {
-    fs.writeFileSync(beside, text, { mode: 0o600, flag: 'wx', flush: true });
-    fs.renameSync(beside, target);
-  } catch (error) {
-    fs.rmSync(beside, { force: true });
-    throw error;
-  }
+  replaceFile(fs.existsSync(file) ? fs.realpathSync(file) : file, text);
 }
