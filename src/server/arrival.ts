@@ -19,7 +19,10 @@ export function watchArrival(
   const { wheel } = rpc.pipeline;
   const arrival = new Arrival(stream, onOverdue);
   wheel.add(arrival, performance.now() + timeoutMs);
-  stream.once('close', () => wheel.remove(arrival));
+  // A stream of answers stays open after its request has come: what is left on the wheel keeps it turning.
+  const stop = (): void => wheel.remove(arrival);
+  stream.once('end', stop);
+  stream.once('close', stop);
 }
 
 class Arrival extends WheelEntry {

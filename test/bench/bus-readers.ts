@@ -8,7 +8,7 @@ import { PATH, processRequest, subscribeRequest } from './bus-requests.js';
 import { busOf, fill, withStreams } from './bus-streams.js';
 import { connect, openStream } from './bus-workers.js';
 import { isShort, report } from './report.js';
-import { cpuSeconds, memoryBytes, type Store } from './servers.js';
+import { cpuSeconds, memoryBytes, type Store, wakeUps } from './servers.js';
 
 /** So many that what the server has to spare, which hides part of their cost, is little for each. */
 const STALLED_STREAMS = 4;
@@ -25,6 +25,7 @@ const STREAMS = 500;
 const CONNECTIONS = 20;
 /** Of one process: for commands, for wake-ups, and a few to spare. */
 const MOST_CONNECTIONS = 8;
+const MOST_WAKE_UPS_PER_SECOND = 60;
 
 /** Each worker has a group of its own, so that there is plenty for all of them. */
 export async function stalledReaders(store: Store): Promise<void> {
@@ -79,17 +80,25 @@ export async function idleStreams(store: Store): Promise<void> {
     await sleep(6_000);
     const seconds = isShort ? 5 : 20;
     const pid = store.pids.server as number;
-    const before = cpuSeconds(pid);
+    const before = { usedSeconds: cpuSeconds(pid), wakeUps: wakeUps(pid) };
     await sleep(seconds * 1_000);
-    const share = (cpuSeconds(pid) - before) / seconds;
+    const share = (cpuSeconds(pid) - before.usedSeconds) / seconds;
+    const wakeUpsPerSecond = (wakeUps(pid) - before.wakeUps) / seconds;
     const connections = await store.connections?.();
     for (const call of calls) call.cancel();
     for (const client of clients) client.close();
-    reportIdle(store, share, connections);
+    reportIdle(store, { share, wakeUpsPerSecond, connections });
   });
 }
 
-function reportIdle({ label }: Store, share: number, connections: number | undefined): void {
+interface Idle {
+  /** Of a core. */
+  readonly share: number;
+  readonly wakeUpsPerSecond: number;
+  readonly connections: number | undefined;
+}
+
+function reportIdle({ label }: Store, { share, wakeUpsPerSecond, connections }: Idle): void {
   const waiting = `${WAITING.toLocaleString('en')} open ProcessEvents on ${STREAMS} streams`;
   if (connections !== undefined)
     report({
@@ -107,5 +116,14 @@ function reportIdle({ label }: Store, share: number, connections: number | undef
     goal: '',
     holds: share < 0.01,
     isRatio: false,
+  });
+  // What a machine makes of a wake-up differs; a timer that turns for every stream shows in their number.
+  report({
+    work: `${waiting} on ${label}: wake-ups of the idle server`,
+    figure: `${Math.round(wakeUpsPerSecond)} a second`,
+    gate: String(MOST_WAKE_UPS_PER_SECOND),
+    goal: '',
+    holds: wakeUpsPerSecond <= MOST_WAKE_UPS_PER_SECOND,
+    isRatio: true,
   });
 }

@@ -2,7 +2,7 @@
  * The processes that are measured: a bare grpc-js echo, the product on each store, a Redis. Each is a
  * child that ends with this process, and says what processor time and memory it has used.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startCommand } from '../support/build.js';
@@ -97,10 +97,22 @@ async function startProduct(flags: readonly string[]): Promise<Measurable> {
   return { address, pids: { server: child.pid }, durability, stop: async () => void (await child.kill()) };
 }
 
-/** Processor seconds used so far. */
+/** Processor seconds used so far by the threads that it has, to the nanosecond where the kernel counts so. */
 export function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const usedNs = threads.map((thread) => readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1'));
+    return usedNs.reduce((sum, text) => sum + Number(text.split(' ', 1)[0]), 0) / 1e9;
+  } catch {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  }
+}
+
+/** How often its main thread has gone to sleep so far, and so been woken. */
+export function wakeUps(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return Number(/voluntary_ctxt_switches:\s+(\d+)/.exec(status)?.[1]);
 }
 
 /** Memory that is its own now: resident, without pages of files. */
