@@ -18,7 +18,8 @@ export class Client {
   /** False once the auth file has lost it: it may do nothing any more. */
   isKnown = true;
   #grants: readonly Grant[] = [];
-  readonly #accesses = new Map<string, ClientAccess>();
+  /** By need, of which there are as many as the table of rules has. */
+  readonly #accesses = new Map<Need, ClientAccess>();
 
   constructor(id: string, grants: readonly Grant[]) {
     this.id = id;
@@ -31,13 +32,12 @@ export class Client {
     for (const access of this.#accesses.values()) access.change(this.grantsOf(access.need));
   }
 
-  /** What it is granted of a need; one object for each need, of which there are few. */
+  /** What it is granted of a need; one object for each, since a call asks for it twice. */
   accessTo(need: Need): ClientAccess {
-    const key = `${need.service}:${need.verb}`;
-    const known = this.#accesses.get(key);
+    const known = this.#accesses.get(need);
     if (known) return known;
     const access = new ClientAccess(this, need, this.grantsOf(need));
-    this.#accesses.set(key, access);
+    this.#accesses.set(need, access);
     return access;
   }
 

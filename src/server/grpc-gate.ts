@@ -14,7 +14,7 @@ import { authorizationIn } from './authorization.js';
 import type { Caller } from './caller.js';
 import { takeTimeoutMs } from './deadline.js';
 import { grpcStatus, TIMEOUT_HEADER } from './grpc.js';
-import { PEER_HEADER, type Peers, peerOf } from './peers.js';
+import { NOBODY, PEER_HEADER, type Peers, peerOf } from './peers.js';
 import type { Rpc } from './pipeline.js';
 import { grpcHeaders } from './refusal.js';
 import { faultToStatus, statusBytes } from './status.js';
@@ -58,18 +58,22 @@ export class GrpcGate {
   /** Lets a call go on to be read, and watches over that; or tells what it is to be answered with instead. */
   #admit(rpc: Rpc, stream: ServerHttp2Stream, rawHeaders: readonly string[]): Status | undefined {
     const { asksWho, requestTimeoutMs } = this.#options;
-    const refused = asksWho ? rpc.refuse(callerOf(stream, rawHeaders)) : undefined;
+    const refused = asksWho ? rpc.refuse(this.#callerOf(stream, rawHeaders)) : undefined;
     if (refused !== undefined) return refused.status;
     const startMs = performance.now();
     watchArrival(rpc, stream, requestTimeoutMs, () =>
-      close(stream, rpc.overdue(callerOf(stream, rawHeaders), startMs).status),
+      close(stream, rpc.overdue(this.#callerOf(stream, rawHeaders), startMs).status),
     );
     return undefined;
   }
-}
 
-function callerOf({ session }: ServerHttp2Stream, rawHeaders: readonly string[]): Caller {
-  return { authorization: authorizationIn(rawHeaders), peer: peerOf(session?.socket) };
+  #callerOf(stream: ServerHttp2Stream, rawHeaders: readonly string[]): Caller {
+    const { peers } = this.#options;
+    const number = peers.numberOf(stream);
+    // Where connections are numbered there is no need to go through what Node shows in the place of a socket.
+    const peer = number === undefined ? peerOf(stream.session?.socket) : (peers.get(number) ?? NOBODY);
+    return { authorization: authorizationIn(rawHeaders), peer };
+  }
 }
 
 /** Puts the number of a call's connection in the place of whatever was sent under that name. */

@@ -13,6 +13,7 @@ import { randomUUID } from 'node:crypto';
 import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
 import type { Logger } from 'pino';
 import type { Authenticator } from '../auth/authenticator.js';
+import type { ClientAccess } from '../auth/client.js';
 import { BY_HANDLER, type Rule, ruleOf } from '../auth/rules.js';
 import type { ServiceBinding, Validate } from '../call.js';
 import { Fault } from '../fault.js';
@@ -155,6 +156,25 @@ export class Pipeline {
     return false;
   }
 
+  /** Like `identify`, for a call that there is only if it fails: what it fails as, or undefined. */
+  refuse(rpc: Rpc, caller: Caller): Failure | undefined {
+    const { rule } = rpc;
+    if (this.#authenticator === undefined || rule.kind === 'open') return undefined;
+    let granted: ClientAccess | undefined;
+    let error: unknown;
+    try {
+      granted = accessOf(this.#authenticator, rule.need, caller);
+      if (granted.isAny) return undefined;
+      error = granted.denial();
+    } catch (thrown) {
+      error = thrown;
+    }
+    const call = new RefusedCall(rpc, caller);
+    call.granted = granted;
+    call.fail(error);
+    return call.failure;
+  }
+
   /** Ends the streams that would not be let in any more with what they showed, or for what they are about. */
   #reviewStreams(): void {
     const identify = this.#authenticator?.review();
@@ -238,9 +258,7 @@ export class Rpc {
    * by then the caller may have lost what it had.
    */
   refuse(caller: Caller): Failure | undefined {
-    const call = new RefusedCall(this, caller);
-    this.pipeline.identify(call);
-    return call.failure;
+    return this.pipeline.refuse(this, caller);
   }
 
   /** How a call fails whose request does not arrive. `startMs` is when it began, by performance.now(). */

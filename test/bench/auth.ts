@@ -22,11 +22,34 @@ const OTHER_CLIENTS = 20;
 /** Well below what either can do: at full load each batches as the other lets it, and that is all one sees. */
 const CALLS_PER_SECOND = 1_500;
 /** Many and short, so that both see the same moods of the machine. */
-const PAIRS = isShort ? 10 : 40;
+const PAIRS = isShort ? 5 : 10;
 const TURN_SECONDS = 1;
+/** Two processes of the same program differ by a few percent for as long as they live: so there are several. */
+const ROUNDS = isShort ? 2 : 5;
 
 export async function measureAuth(): Promise<void> {
-  const { authFile, credentials } = makeClients();
+  const clients = makeClients();
+  const ratios: number[] = [];
+  for (let i = 0; i < ROUNDS; i++) ratios.push(await ratioOf(clients));
+  const ratio = ratios.reduce((sum, each) => sum + each, 0) / ROUNDS;
+  report({
+    work: 'SendEvent with credentials and a grant, of one without: processor time of the server',
+    figure: `${ratio.toFixed(3)} x`,
+    gate: '1.03 x',
+    goal: '1.01 x',
+    // A short run differs by more than the gate allows.
+    holds: ratio <= (isShort ? 1.15 : 1.03),
+    isRatio: true,
+  });
+}
+
+interface Clients {
+  readonly authFile: string;
+  readonly credentials: string;
+}
+
+/** Of two new servers, one of which asks who calls. */
+async function ratioOf({ authFile, credentials }: Clients): Promise<number> {
   const open = new Paced(await startOnLmdb());
   const guarded = new Paced({
     ...(await startOnLmdb(['--auth-file', authFile])),
@@ -38,16 +61,7 @@ export async function measureAuth(): Promise<void> {
   for (let i = 0; i < PAIRS; i++)
     for (const each of i % 2 === 0 ? both : [...both].reverse()) await each.turn();
   for (const each of both) await each.stop();
-  const ratio = median(guarded.turnsUs) / median(open.turnsUs);
-  report({
-    work: 'SendEvent with credentials and a grant, of one without: processor time of the server',
-    figure: `${ratio.toFixed(3)} x`,
-    gate: '1.03 x',
-    goal: '1.01 x',
-    // Medians of a short run differ by more than the gate allows.
-    holds: ratio <= (isShort ? 1.08 : 1.03),
-    isRatio: true,
-  });
+  return median(guarded.turnsUs) / median(open.turnsUs);
 }
 
 /** A server under a load of so many calls a second. */
@@ -82,7 +96,7 @@ class Paced {
 }
 
 /** An auth file with a client that may do what the load does, among others. */
-function makeClients(): { authFile: string; credentials: string } {
+function makeClients(): Clients {
   const directory = temporaryDirectory('bench');
   const authFile = join(directory, 'auth.yaml');
   const secretFile = join(directory, 'secret');
