@@ -28,6 +28,20 @@ export const EVERYTHING: Access = {
   denial: () => new Fault('INTERNAL', 'what everybody may do was denied'),
 };
 
+/** Of a call whose caller was to be asked, and was not: nothing is granted by omission. */
+export const NOTHING: Access = {
+  isUnlimited: false,
+  allows: () => false,
+  require() {
+    throw notAsked();
+  },
+  denial: notAsked,
+};
+
+function notAsked(): Fault {
+  return new Fault('GRANT_MISSING', 'nothing is granted to a caller that nobody knows');
+}
+
 /** One call as its handler sees it. */
 export interface Call {
   /** Aborts on cancellation, on the deadline and on drain, whichever comes first. Pass it down. */

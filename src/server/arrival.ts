@@ -4,7 +4,7 @@
  * Streams of requests have a handler from the start, and their own limits.
  */
 import type { ServerHttp2Stream } from 'node:http2';
-import type { Rpc } from './pipeline.js';
+import type { Rpc } from './rpc.js';
 import { WheelEntry } from './timer-wheel.js';
 
 /** Calls back once if the request of a call has not arrived `timeoutMs` from now, and nothing was answered. */

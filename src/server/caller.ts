@@ -12,6 +12,8 @@ export interface Caller {
   /** The header of that name, as it came. Never logged, never answered. */
   readonly authorization: string | undefined;
   readonly peer: Peer;
+  /** Left here once it was asked: what the client that this shows is granted. */
+  granted?: ClientAccess | undefined;
 }
 
 /**

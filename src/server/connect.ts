@@ -18,7 +18,7 @@ import { connectError, faultOf } from './connect-errors.js';
 import type { Failure } from './failure.js';
 import type { Limits } from './limits.js';
 import { OpenCall } from './open-call.js';
-import type { Rpc } from './pipeline.js';
+import type { Rpc } from './rpc.js';
 
 const TIMEOUT_KEY = createContextKey(Number.POSITIVE_INFINITY, { description: 'timeout in ms' });
 const NOBODY: Caller = { authorization: undefined, peer: { address: '', certificate: undefined } };

@@ -15,8 +15,8 @@ import type { Caller } from './caller.js';
 import { takeTimeoutMs } from './deadline.js';
 import { grpcStatus, TIMEOUT_HEADER } from './grpc.js';
 import { NOBODY, PEER_HEADER, type Peers, peerOf } from './peers.js';
-import type { Rpc } from './pipeline.js';
 import { grpcHeaders } from './refusal.js';
+import type { Rpc } from './rpc.js';
 import { faultToStatus, statusBytes } from './status.js';
 
 const ANSWER_PATH = '/switchgear.server/Answer';

@@ -15,8 +15,8 @@ import { mountGrpc } from './grpc.js';
 import { GrpcGate } from './grpc-gate.js';
 import type { Limits } from './limits.js';
 import { Peers } from './peers.js';
-import type { Rpc } from './pipeline.js';
 import { Port } from './port.js';
+import type { Rpc } from './rpc.js';
 import { careForSessions, type SessionCare } from './session-care.js';
 import type { Tls } from './tls.js';
 

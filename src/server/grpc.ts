@@ -20,7 +20,7 @@ import { Fault } from '../fault.js';
 import type { Failure } from './failure.js';
 import { OpenCall } from './open-call.js';
 import { NOBODY, PEER_HEADER, type Peers } from './peers.js';
-import { Malformed, type Rpc } from './pipeline.js';
+import { Malformed, type Rpc } from './rpc.js';
 import { statusBytes } from './status.js';
 
 /** Where grpc-port.ts leaves the caller's timeout for this file, in milliseconds. */

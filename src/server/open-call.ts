@@ -6,13 +6,13 @@
  */
 import type { ClientAccess } from '../auth/client.js';
 import type { Peer } from '../auth/peer.js';
-import { type Access, type Call, EVERYTHING } from '../call.js';
+import type { Access, Call } from '../call.js';
 import { Fault } from '../fault.js';
 import { CallSignal } from './call-signal.js';
 import type { Caller } from './caller.js';
 import { marginMs } from './deadline.js';
 import type { Failure } from './failure.js';
-import type { Rpc } from './pipeline.js';
+import type { Rpc } from './rpc.js';
 import { TICK_MS, WheelEntry } from './timer-wheel.js';
 
 export abstract class OpenCall extends WheelEntry implements Call, Caller {
@@ -55,7 +55,7 @@ export abstract class OpenCall extends WheelEntry implements Call, Caller {
   protected abstract close(failure: Failure | undefined): void;
 
   get access(): Access {
-    return this.granted ?? EVERYTHING;
+    return this.granted ?? this.rpc.accessOfAnybody;
   }
 
   get signal(): AbortSignal {

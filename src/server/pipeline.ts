@@ -10,36 +10,25 @@
  * 64 us, through here 69 us.
  */
 import { randomUUID } from 'node:crypto';
-import type { DescMessage, DescMethod } from '@bufbuild/protobuf';
+import type { DescMethod } from '@bufbuild/protobuf';
 import type { Logger } from 'pino';
 import type { Authenticator } from '../auth/authenticator.js';
-import type { ClientAccess } from '../auth/client.js';
-import { BY_HANDLER, type Rule, ruleOf } from '../auth/rules.js';
+import { type Rule, ruleOf } from '../auth/rules.js';
 import type { ServiceBinding, Validate } from '../call.js';
 import { Fault } from '../fault.js';
 import { Audit } from './audit.js';
 import { CallList } from './call-list.js';
-import { RequestStream, ResponseStream } from './call-streams.js';
 import { accessOf, type Caller, objectionTo } from './caller.js';
 import { UNARY_DEADLINE_MAX_MS, unreadableTimeout } from './deadline.js';
-import { type Failure, logUnforeseen, toFailure } from './failure.js';
-import type { RpcLatency } from './latency-histogram.js';
+import { type Failure, logUnforeseen } from './failure.js';
 import { DEFAULT_LIMITS } from './limits.js';
 import { type LineLimits, LineShares } from './line-shares.js';
 import type { Metrics } from './metrics.js';
 import type { OpenCall } from './open-call.js';
 import { RefusedCall } from './refusal.js';
-import { type CodeName, domainOf } from './status.js';
+import { type Handler, Rpc } from './rpc.js';
+import type { CodeName } from './status.js';
 import { TimerWheel } from './timer-wheel.js';
-
-/** A request whose bytes are no message: the transports hand it on in the message's place. */
-export class Malformed {
-  readonly cause: unknown;
-
-  constructor(cause: unknown) {
-    this.cause = cause;
-  }
-}
 
 export interface PipelineOptions {
   readonly validate: Validate;
@@ -78,6 +67,11 @@ export class Pipeline {
     });
   }
 
+  /** Whether callers are asked who they are. */
+  get asksWho(): boolean {
+    return this.#authenticator !== undefined;
+  }
+
   /** Wraps every rpc of a service. */
   wrap(binding: ServiceBinding): Rpc[] {
     return binding.service.methods.map((method) => {
@@ -93,7 +87,7 @@ export class Pipeline {
       call.fail(this.#draining);
       return false;
     }
-    if (this.#authenticator !== undefined && !this.identify(call)) return false;
+    if (!this.identify(call)) return false;
     if (Number.isNaN(call.deadlineMs)) {
       call.fail(unreadableTimeout());
       return false;
@@ -144,35 +138,31 @@ export class Pipeline {
    * has failed then, and nothing that it sent was looked at.
    */
   identify(call: OpenCall): boolean {
-    const { rule } = call.rpc;
-    if (this.#authenticator === undefined || rule.kind === 'open') return true;
-    try {
-      call.granted = accessOf(this.#authenticator, rule.need, call);
-      if (call.granted.isAny) return true;
-      call.fail(call.granted.denial());
-    } catch (error) {
-      call.fail(error);
-    }
+    const objection = this.#objectionTo(call.rpc, call);
+    if (objection === undefined) return true;
+    call.fail(objection);
     return false;
   }
 
-  /** Like `identify`, for a call that there is only if it fails: what it fails as, or undefined. */
+  /** Like `identify`, for a caller whose call is not made yet; what it fails as, or undefined. */
   refuse(rpc: Rpc, caller: Caller): Failure | undefined {
-    const { rule } = rpc;
-    if (this.#authenticator === undefined || rule.kind === 'open') return undefined;
-    let granted: ClientAccess | undefined;
-    let error: unknown;
-    try {
-      granted = accessOf(this.#authenticator, rule.need, caller);
-      if (granted.isAny) return undefined;
-      error = granted.denial();
-    } catch (thrown) {
-      error = thrown;
-    }
+    const objection = this.#objectionTo(rpc, caller);
+    if (objection === undefined) return undefined;
     const call = new RefusedCall(rpc, caller);
-    call.granted = granted;
-    call.fail(error);
+    call.fail(objection);
     return call.failure;
+  }
+
+  /** What stands against a caller of an rpc, whatever the call is about; leaves with it what it is granted. */
+  #objectionTo({ rule }: Rpc, caller: Caller): unknown {
+    if (this.#authenticator === undefined || rule.kind === 'open') return undefined;
+    try {
+      const granted = accessOf(this.#authenticator, rule.need, caller);
+      caller.granted = granted;
+      return granted.isAny ? undefined : granted.denial();
+    } catch (error) {
+      return error;
+    }
   }
 
   /** Ends the streams that would not be let in any more with what they showed, or for what they are about. */
@@ -224,109 +214,6 @@ export class Pipeline {
   }
 }
 
-type Handler = (input: unknown, call: OpenCall) => unknown;
-
-/** One rpc: its handler with everything around it. */
-export class Rpc {
-  readonly pipeline: Pipeline;
-  readonly method: DescMethod;
-  /** `switchgear.fsm.v1.FsmService/SendEvent` */
-  readonly name: string;
-  readonly isUnary: boolean;
-  readonly rule: Rule;
-  /** Whether every call of it is an administrative act. */
-  readonly isAudited: boolean;
-  readonly latency: RpcLatency;
-  readonly #domain: string;
-  readonly #handler: Handler;
-
-  constructor(pipeline: Pipeline, method: DescMethod, rule: Rule, handler: Handler) {
-    this.pipeline = pipeline;
-    this.method = method;
-    this.name = `${method.parent.typeName}/${method.name}`;
-    this.isUnary = method.methodKind === 'unary';
-    this.latency = pipeline.options.metrics.latencyOf(this.name);
-    this.rule = rule;
-    this.isAudited = rule.kind !== 'open' && rule.need.verb === 'manage';
-    this.#domain = domainOf(method.parent.typeName);
-    this.#handler = handler;
-  }
-
-  /**
-   * Refuses a call for whose it is, before anything of its request is read; undefined = it may be read. Both
-   * ports ask as soon as they have the headers. Who may go on is asked once more when the request is there:
-   * by then the caller may have lost what it had.
-   */
-  refuse(caller: Caller): Failure | undefined {
-    return this.pipeline.refuse(this, caller);
-  }
-
-  /** How a call fails whose request does not arrive. `startMs` is when it began, by performance.now(). */
-  overdue(caller: Caller, startMs: number): Failure {
-    const call = new RefusedCall(this, caller, startMs);
-    if (this.pipeline.identify(call))
-      call.fail(new Fault('DEADLINE_EXCEEDED', 'the request took too long to arrive'));
-    return call.failure as Failure;
-  }
-
-  async unary(call: OpenCall, request: unknown): Promise<void> {
-    if (!this.pipeline.admit(call)) return;
-    try {
-      this.#admitRequest(call, request);
-      call.succeed(await this.#handler(request, call));
-    } catch (error) {
-      call.fail(error);
-    }
-  }
-
-  async clientStream(call: OpenCall, requests: AsyncIterable<unknown>): Promise<void> {
-    if (!this.pipeline.admit(call)) return;
-    try {
-      call.succeed(await this.#handler(new RequestStream(call, requests), call));
-    } catch (error) {
-      call.fail(error);
-    }
-  }
-
-  /** The answers end with the call; how it failed, if it did, is in `call.failure`. */
-  serverStream(call: OpenCall, request: unknown): AsyncIterable<unknown> {
-    return new ResponseStream(call, () => {
-      this.#admitRequest(call, request);
-      return this.#handler(request, call) as AsyncIterable<unknown>;
-    });
-  }
-
-  bidi(call: OpenCall, requests: AsyncIterable<unknown>): AsyncIterable<unknown> {
-    const input = new RequestStream(call, requests);
-    return new ResponseStream(call, () => this.#handler(input, call) as AsyncIterable<unknown>);
-  }
-
-  /** Throws unless the one request of a call is right and about something that the caller is granted. */
-  #admitRequest(call: OpenCall, request: unknown): void {
-    this.check(request);
-    if (call.granted === undefined && !this.isAudited) return;
-    const name = this.rule.kind === 'named' ? this.rule.nameIn(request as never) : BY_HANDLER;
-    if (name === BY_HANDLER) return;
-    call.name = name;
-    call.access.require(name);
-  }
-
-  /** Throws unless a request is a message that keeps to its proto. */
-  check(request: unknown): void {
-    if (request instanceof Malformed) throw malformed(request, this.method.input);
-    const violations = this.pipeline.options.validate(this.method.input, request as never);
-    if (violations.length === 0) return;
-    const [first] = violations;
-    const message = `${first?.field}: ${first?.description}`;
-    throw new Fault('INVALID_FIELD', message, { violations });
-  }
-
-  /** What becomes of something thrown. */
-  describe(error: unknown, call: OpenCall): Failure {
-    return toFailure(error, call.abortFault, this.#domain);
-  }
-}
-
 function actOf(call: OpenCall, durationMs: number) {
   const code = call.failure?.code ?? ('OK' as const);
   const name = call.name ?? null;
@@ -344,9 +231,4 @@ function rounded(ms: number): number {
 
 function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
-}
-
-function malformed({ cause }: Malformed, input: DescMessage): Fault {
-  if (cause instanceof Fault) return cause;
-  return new Fault('MALFORMED_MESSAGE', `the request is not a valid ${input.typeName}`, { cause });
 }

@@ -9,7 +9,7 @@ import type { Fault, FaultKind } from '../fault.js';
 import type { Caller } from './caller.js';
 import { errorJson } from './connect-errors.js';
 import { OpenCall } from './open-call.js';
-import type { Rpc } from './pipeline.js';
+import type { Rpc } from './rpc.js';
 import { faultToStatus, statusBytes } from './status.js';
 
 /** For the faults that are found here; the words are Connect's. */
@@ -27,10 +27,11 @@ export class RefusedCall extends OpenCall {
   override readonly authorization: string | undefined;
   override readonly peer: Caller['peer'];
 
-  constructor(rpc: Rpc, { authorization, peer }: Caller, startMs?: number) {
+  constructor(rpc: Rpc, { authorization, peer, granted }: Caller, startMs?: number) {
     super(rpc, Number.POSITIVE_INFINITY, startMs);
     this.authorization = authorization;
     this.peer = peer;
+    this.granted = granted;
   }
 
   protected override reply(): void {}

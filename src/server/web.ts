@@ -24,8 +24,8 @@ import type { Limits } from './limits.js';
 import type { LineShares } from './line-shares.js';
 import type { Metrics } from './metrics.js';
 import { peerOf } from './peers.js';
-import type { Rpc } from './pipeline.js';
 import { sendFault, sendJson } from './refusal.js';
+import type { Rpc } from './rpc.js';
 import { codeOf, domainOf } from './status.js';
 
 export interface WebOptions {

@@ -10,7 +10,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { watchArrival } from '../../src/server/arrival.js';
-import type { Rpc } from '../../src/server/pipeline.js';
+import type { Rpc } from '../../src/server/rpc.js';
 import { TimerWheel } from '../../src/server/timer-wheel.js';
 import { eventually } from '../support/waiting.js';
 
