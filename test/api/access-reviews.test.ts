@@ -7,7 +7,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import type { Auth } from '../../src/auth/open-auth.js';
 import { AuthFolder, basic } from '../auth/auth-folder.js';
-import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
+import { type Authority, type KeyPair, makeAuthority, openssl } from '../support/certificates.js';
 import { startTestServer, type TestServer } from '../support/transports.js';
 import { eventually } from '../support/waiting.js';
 import { endOfStream, WAYS, type Way, waysTo } from './access-server.js';
@@ -98,7 +98,7 @@ const isOpen = (end: Promise<string>) =>
     new Promise((resolve) => setTimeout(resolve, 200, 'open')),
   ]);
 
-describe.each(WAYS)('a stream by %s', (way) => {
+describe.skipIf(!openssl).each(WAYS)('a stream by %s', (way) => {
   it('ends when its secret is replaced, and those that came with another go on', async () => {
     const [old] = await open(way, OLD);
     const [current] = await open(way, NEW);
@@ -138,7 +138,7 @@ describe.each(WAYS)('a stream by %s', (way) => {
   });
 });
 
-describe('many streams', () => {
+describe.skipIf(!openssl)('many streams', () => {
   it('are looked at in one review', async () => {
     const ends = [];
     for (let i = 0; i < 50; i += 1) ends.push((await open('gRPC', i % 2 === 0 ? OLD : NEW))[0]);

@@ -24,7 +24,7 @@ import { describeMachinesList } from '../conformance/machines-list.js';
 import { describeRetention } from '../conformance/retention.js';
 import { randomNamespace } from '../support/backends.js';
 import { ROOT } from '../support/build.js';
-import { type Authority, makeAuthority } from '../support/certificates.js';
+import { type Authority, makeAuthority, openssl } from '../support/certificates.js';
 import { freePort } from '../support/processes.js';
 import { RedisServer, redisTlsAbsence } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
@@ -55,7 +55,7 @@ it('is told to operators in the README', () => {
 const absence = await redisTlsAbsence();
 if (absence !== undefined) console.warn(`${absence}: the tests of Redis under TLS are skipped`);
 
-describe.skipIf(absence !== undefined)('a Redis under TLS', () => {
+describe.skipIf(absence !== undefined || !openssl)('a Redis under TLS', () => {
   let authority: Authority;
   let redis: RedisServer;
   let files: { caFile: string; certFile: string; keyFile: string };

@@ -8,6 +8,10 @@ import { randomBytes } from 'node:crypto';
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from './processes.js';
+import { findTool } from './tools.js';
+
+/** The tool, or undefined: then the tests that need certificates are skipped, which was said. */
+export const openssl = findTool('openssl');
 
 /** A certificate and its key, as PEM files. */
 export interface KeyPair {
@@ -41,11 +45,11 @@ export class Authority {
     this.#isBetween = above !== undefined;
     const subject = ['-subj', `/CN=${name}`, '-keyout', this.#keyFile];
     if (above === undefined) {
-      openssl(['req', '-x509', ...NEW_KEY, '-days', '30', ...subject, '-out', this.caFile]);
+      run(['req', '-x509', ...NEW_KEY, '-days', '30', ...subject, '-out', this.caFile]);
       return;
     }
     const request = this.path('ca.csr');
-    openssl(['req', '-new', ...NEW_KEY, ...subject, '-out', request]);
+    run(['req', '-new', ...NEW_KEY, ...subject, '-out', request]);
     above.#sign(request, this.caFile, 30, 'basicConstraints=critical,CA:TRUE\n');
   }
 
@@ -74,7 +78,7 @@ export class Authority {
     const id = randomBytes(6).toString('hex');
     const pair = { certFile: this.path(`${id}.pem`), keyFile: this.path(`${id}.key`) };
     const request = this.path(`${id}.csr`);
-    openssl(['req', '-new', ...NEW_KEY, '-subj', `/CN=${id}`, '-keyout', pair.keyFile, '-out', request]);
+    run(['req', '-new', ...NEW_KEY, '-subj', `/CN=${id}`, '-keyout', pair.keyFile, '-out', request]);
     this.#sign(request, pair.certFile, days, extensions);
     if (this.#isBetween) appendFileSync(pair.certFile, this.ca);
     return pair;
@@ -84,7 +88,7 @@ export class Authority {
     const extensionsFile = `${request}.cnf`;
     writeFileSync(extensionsFile, extensions);
     const serial = `0x${randomBytes(6).toString('hex')}`;
-    openssl(
+    run(
       ['x509', '-req', '-in', request, '-days', String(days), '-extfile', extensionsFile],
       ['-CA', this.caFile, '-CAkey', this.#keyFile, '-set_serial', serial, '-out', certFile],
     );
@@ -115,6 +119,6 @@ function randomName(): string {
   return `Switchgear test ${randomBytes(4).toString('hex')}`;
 }
 
-function openssl(...args: string[][]): void {
-  execFileSync('openssl', args.flat(), { stdio: 'pipe', timeout: 20_000 });
+function run(...args: string[][]): void {
+  execFileSync(openssl ?? 'openssl', args.flat(), { stdio: 'pipe', timeout: 20_000 });
 }

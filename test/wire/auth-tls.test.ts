@@ -9,7 +9,7 @@ import { ServerReflection } from '../../gen/grpc/reflection/v1/reflection_pb.js'
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { addClient, newSecret, removeClient } from '../../src/auth/client-edits.js';
 import { type Outcome, outcomeOf, WAYS, waysTo } from '../api/access-server.js';
-import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
+import { type Authority, type KeyPair, makeAuthority, openssl } from '../support/certificates.js';
 import { removeDirectory, temporaryDirectory } from '../support/processes.js';
 import { ServerProcess } from '../support/server-process.js';
 import { eventually } from '../support/waiting.js';
@@ -75,7 +75,7 @@ async function call(
   return outcomeOf(transport, method, request, headers);
 }
 
-describe.each(THROUGH)('by %s', (way) => {
+describe.skipIf(!openssl).each(THROUGH)('by %s', (way) => {
   const about = (name: string) => [fsm.getConfiguration, { name }] as const;
 
   it.each(LAMP)(
@@ -132,7 +132,7 @@ describe.each(THROUGH)('by %s', (way) => {
   });
 });
 
-describe('a client that is removed', () => {
+describe.skipIf(!openssl)('a client that is removed', () => {
   it('is nobody from then on, over the connections that it has too', async () => {
     const pair = shown.two;
     const nodeOptions = {

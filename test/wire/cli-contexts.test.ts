@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { explain } from '../../src/cli/exit.js';
 import { SwitchgearError } from '../../src/client/index.js';
 import { REASONS } from '../../src/fault.js';
-import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
+import { type Authority, type KeyPair, makeAuthority, openssl } from '../support/certificates.js';
 import { freePort, temporaryDirectory } from '../support/processes.js';
 import { ServerProcess } from '../support/server-process.js';
 import { type Typed, typed } from './cli-support.js';
@@ -200,7 +200,7 @@ describe('a reason to refuse a caller', () => {
   });
 });
 
-describe('a server that asks who calls, over TLS', () => {
+describe.skipIf(!openssl)('a server that asks who calls, over TLS', () => {
   let authority: Authority;
   let server: ServerProcess;
   let mine: KeyPair;

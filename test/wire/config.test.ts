@@ -8,7 +8,7 @@ import { type ConfigError, inspectConfig, readConfig } from '../../src/config.js
 import { banner } from '../../src/server/banner.js';
 import { DEFAULT_LIMITS } from '../../src/server/limits.js';
 import { Port } from '../../src/server/port.js';
-import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
+import { type Authority, type KeyPair, makeAuthority, openssl } from '../support/certificates.js';
 import { freePort, temporaryDirectory } from '../support/processes.js';
 import { typedAsProcess } from './cli-support.js';
 
@@ -39,7 +39,7 @@ function complaintsOf(args: readonly string[], env: NodeJS.ProcessEnv = {}): rea
   }
 }
 
-describe('a setting', () => {
+describe.skipIf(!openssl)('a setting', () => {
   it('comes from a flag, else the environment, else the file, else stands by itself', () => {
     const path = file('s.yaml', 'host: 127.0.0.2\nnamespace: of-file\nlog-level: warn\n');
     const env = { SWITCHGEAR_HOST: '127.0.0.3', SWITCHGEAR_NAMESPACE: 'of-environment' };
@@ -61,7 +61,7 @@ describe('a setting', () => {
   });
 });
 
-describe('a complaint', () => {
+describe.skipIf(!openssl)('a complaint', () => {
   it('is made of all that is wrong at once, each with where it comes from', () => {
     const path = file('s.yaml', 'reflection: maybe\nunheard-of: 1\ntls-client-ca: gone.pem\nnamespace:\n');
     const env = { SWITCHGEAR_TLS_KEY: pair.keyFile, SWITCHGEAR_DURABILITY: 'sometimes' };
@@ -184,7 +184,7 @@ function REDIS(...args: string[]): string[] {
   return ['--redis', 'rediss://h', ...args];
 }
 
-describe('a server that others can reach', () => {
+describe.skipIf(!openssl)('a server that others can reach', () => {
   const tls = () => ['--tls-cert', pair.certFile, '--tls-key', pair.keyFile];
   const auth = () => ['--auth-file', file('clients.yaml', 'version: 1\nclients: {}\n')];
 
@@ -218,7 +218,7 @@ describe('a server that others can reach', () => {
   });
 });
 
-describe('a secret in the URL of Redis', () => {
+describe.skipIf(!openssl)('a secret in the URL of Redis', () => {
   it.each([
     'redis://me:s3cret@h',
     'redis://s3cret@h',
@@ -253,7 +253,7 @@ describe('a secret in the URL of Redis', () => {
   });
 });
 
-describe('the banner of a server that others can reach', () => {
+describe.skipIf(!openssl)('the banner of a server that others can reach', () => {
   const warningsOf = (host: string, clientCount?: number, certificateEndMs?: number) =>
     banner({
       release: '1',
@@ -288,7 +288,7 @@ describe('the banner of a server that others can reach', () => {
   const escaped = (text: string) => text.replace(/[().]/g, '\\$&');
 });
 
-describe('a port', () => {
+describe.skipIf(!openssl)('a port', () => {
   it('of a name that stands for another address than those of this machine alone is not opened', async () => {
     const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((...args: unknown[]) => {
       (args.at(-1) as (...found: unknown[]) => void)(null, '0.0.0.0', 4);
@@ -311,7 +311,7 @@ describe('a port', () => {
   });
 });
 
-describe('serve --check', () => {
+describe.skipIf(!openssl)('serve --check', () => {
   it('prints every setting and where it comes from, without secrets, and starts nothing', async () => {
     const dataDir = join(directory, 'data');
     const path = file('s.yaml', `data: ${dataDir}\nservices: [bus, fsm]\n`);

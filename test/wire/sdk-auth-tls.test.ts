@@ -7,7 +7,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { explain } from '../../src/cli/exit.js';
 import { type ConnectOptions, connect, type Switchgear, SwitchgearError } from '../../src/client/index.js';
 import { MAIN } from '../support/build.js';
-import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
+import { type Authority, type KeyPair, makeAuthority, openssl } from '../support/certificates.js';
 import { Process } from '../support/processes.js';
 import { RefusingServer } from './refusing-server.js';
 
@@ -48,7 +48,7 @@ async function failures(to: Switchgear): Promise<{ errors: SwitchgearError[]; to
   return { errors, tookMs: performance.now() - startMs };
 }
 
-describe('a server that cannot be trusted', () => {
+describe.skipIf(!openssl)('a server that cannot be trusted', () => {
   it.each<[string, () => KeyPair, boolean, RegExp, RegExp]>([
     ['is of another CA', () => makeAuthority().server(), true, /of a CA that is not trusted/, /--tls-ca/],
     [
@@ -93,7 +93,7 @@ describe('a server that cannot be trusted', () => {
   });
 });
 
-describe('two ends of which one speaks TLS', () => {
+describe.skipIf(!openssl)('two ends of which one speaks TLS', () => {
   it('do not meet when it is the client, and the line says so', async () => {
     const { address } = await start();
     const { errors, tookMs } = await failures(use(address, { caFile: authority.caFile }));
@@ -114,7 +114,7 @@ describe('two ends of which one speaks TLS', () => {
   });
 });
 
-describe('a port that speaks another protocol', () => {
+describe.skipIf(!openssl)('a port that speaks another protocol', () => {
   it('fails the calls, and ends no process', async () => {
     const other = createServer((socket) =>
       socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'),
@@ -137,7 +137,7 @@ describe('a port that speaks another protocol', () => {
   });
 });
 
-describe('files of certificates', () => {
+describe.skipIf(!openssl)('files of certificates', () => {
   const commonName = ({ certFile }: KeyPair) =>
     /CN=(.*)/.exec(new X509Certificate(readFileSync(certFile)).subject)?.[1];
 

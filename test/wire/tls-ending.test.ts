@@ -19,7 +19,13 @@ import type { Identify } from '../../src/auth/authenticator.js';
 import { Client } from '../../src/auth/client.js';
 import { parseGrant } from '../../src/auth/grants.js';
 import { Fault } from '../../src/fault.js';
-import { type Authority, type KeyPair, makeAuthority, makeAuthorityBelow } from '../support/certificates.js';
+import {
+  type Authority,
+  type KeyPair,
+  makeAuthority,
+  makeAuthorityBelow,
+  openssl,
+} from '../support/certificates.js';
 import { drained, errorInfoOf, failureOf, GrpcClient } from '../support/grpc-client.js';
 import { startTestServer, type TestServer } from '../support/transports.js';
 import { eventually } from '../support/waiting.js';
@@ -194,7 +200,7 @@ async function watching({ grpc: client, kept }: Held) {
   return { ended };
 }
 
-describe('a connection whose authority was taken out of the file', () => {
+describe.skipIf(!openssl)('a connection whose authority was taken out of the file', () => {
   it('is told to go, and closed when nothing is under way', async () => {
     await start(mine);
     held = await Held.open();
@@ -242,7 +248,7 @@ describe('a connection whose authority was taken out of the file', () => {
   });
 });
 
-describe('a connection whose authority stays', () => {
+describe.skipIf(!openssl)('a connection whose authority stays', () => {
   it('goes on, whatever else comes into the file or goes', async () => {
     await start(mine);
     held = await Held.open();
@@ -280,7 +286,7 @@ describe('a connection whose authority stays', () => {
   });
 });
 
-describe('a connection whose certificate ends', () => {
+describe.skipIf(!openssl)('a connection whose certificate ends', () => {
   it('serves no call after that', async () => {
     await start(mine);
     held = await Held.open();

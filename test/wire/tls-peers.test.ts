@@ -20,7 +20,7 @@ import { parseGrant } from '../../src/auth/grants.js';
 import type { Peer, PeerCertificate } from '../../src/auth/peer.js';
 import { addressOf, leavePeer, Peers, peerOf } from '../../src/server/peers.js';
 import { namesIn } from '../../src/server/shown-certificate.js';
-import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
+import { type Authority, type KeyPair, makeAuthority, openssl } from '../support/certificates.js';
 import { GrpcClient } from '../support/grpc-client.js';
 import { startTestServer, type TestServer } from '../support/transports.js';
 import { eventually } from '../support/waiting.js';
@@ -110,7 +110,7 @@ async function calls(pair?: KeyPair, metadata = new grpc.Metadata()): Promise<Pe
 
 const three = <T>(value: T): T[] => [value, value, value];
 
-describe('a peer', () => {
+describe.skipIf(!openssl)('a peer', () => {
   it('is an address without TLS', async () => {
     await start({ isTls: false });
     expect(await calls()).toEqual(three({ address: '127.0.0.1', certificate: undefined }));
@@ -225,7 +225,7 @@ async function sessionOf(socket: TLSSocket): Promise<Buffer | undefined> {
   return got;
 }
 
-describe('the table of peers', () => {
+describe.skipIf(!openssl)('the table of peers', () => {
   it('has an entry for each open connection, and no longer', () => {
     const table = new Peers();
     const sessions = [1, 2].map((i) => {
@@ -269,7 +269,7 @@ describe('the table of peers', () => {
   });
 });
 
-describe('names in a certificate', () => {
+describe.skipIf(!openssl)('names in a certificate', () => {
   it('are those that Node writes, also between others and when they are quoted', () => {
     expect(namesIn('DNS:a.example, IP Address:0:0:0:0:0:0:0:1, URI:spiffe://x/y, email:a@b')).toEqual([
       'DNS:a.example',

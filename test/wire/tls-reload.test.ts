@@ -6,7 +6,7 @@ import http2 from 'node:http2';
 import https from 'node:https';
 import { connect } from 'node:tls';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Authority, type KeyPair, makeAuthority } from '../support/certificates.js';
+import { type Authority, type KeyPair, makeAuthority, openssl } from '../support/certificates.js';
 import { ServerProcess } from '../support/server-process.js';
 import { eventually } from '../support/waiting.js';
 
@@ -70,7 +70,7 @@ function get(path: string, body?: string): Promise<string> {
 
 const linesWith = (text: string) => server.output.split('\n').filter((line) => line.includes(text));
 
-describe('a certificate', () => {
+describe.skipIf(!openssl)('a certificate', () => {
   it('that is replaced is shown to new connections within two seconds, and old ones go on', async () => {
     const [first, second] = [authority.server(), authority.server({ days: 60 })];
     await start(first);
@@ -135,7 +135,7 @@ describe('a certificate', () => {
   });
 });
 
-describe('the banner', () => {
+describe.skipIf(!openssl)('the banner', () => {
   it('says what is on, and until when the certificate lasts', async () => {
     await start(authority.server({ days: 90 }), ['--tls-client-ca', authority.caFile]);
     const until = new Date(Date.parse(new X509Certificate(readFileSync(files.certFile)).validTo));

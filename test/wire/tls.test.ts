@@ -17,7 +17,7 @@ import {
   WatchTransitionsRequestSchema,
   WatchTransitionsResponseSchema,
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { type Authority, makeAuthority } from '../support/certificates.js';
+import { type Authority, makeAuthority, openssl } from '../support/certificates.js';
 import { drained, errorInfoOf, failureOf, GrpcClient } from '../support/grpc-client.js';
 import { findTool } from '../support/tools.js';
 import { startTestServer, type TestServer, type TestServerOptions } from '../support/transports.js';
@@ -91,7 +91,7 @@ async function works(): Promise<void> {
     });
 }
 
-describe('a call under TLS', () => {
+describe.skipIf(!openssl)('a call under TLS', () => {
   it('is answered to grpc-js, and to Connect over HTTP/1.1 and HTTP/2', async () => {
     await start();
     await works();
@@ -187,7 +187,7 @@ describe('a call under TLS', () => {
   });
 });
 
-describe('a handshake', () => {
+describe.skipIf(!openssl)('a handshake', () => {
   it.each(PORTS)('takes TLS 1.2 and 1.3, and nothing older, on %s', async (port) => {
     await start();
     const only = (version: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'): ConnectionOptions => ({
@@ -304,7 +304,7 @@ describe('a handshake', () => {
   });
 });
 
-describe('a drain under TLS', () => {
+describe.skipIf(!openssl)('a drain under TLS', () => {
   it('lets calls finish, ends streams with a status and closes everything, on both ports', async () => {
     const gate = deferred<void>();
     let slowCalls = 0;
@@ -349,7 +349,7 @@ describe('a drain under TLS', () => {
   });
 });
 
-describe('pages under TLS', () => {
+describe.skipIf(!openssl)('pages under TLS', () => {
   it('of the own origin may call, others may not', async () => {
     await start();
     const status = (origin: string) =>
