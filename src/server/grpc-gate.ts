@@ -11,21 +11,22 @@ import { type Status, StatusSchema } from '../../gen/google/rpc/status_pb.js';
 import { Fault } from '../fault.js';
 import { watchArrival } from './arrival.js';
 import { authorizationIn } from './authorization.js';
-import type { Caller } from './caller.js';
 import { takeTimeoutMs } from './deadline.js';
-import { grpcStatus, TIMEOUT_HEADER } from './grpc.js';
-import { NOBODY, PEER_HEADER, type Peers, peerOf } from './peers.js';
+import { grpcStatus } from './grpc.js';
+import { type Entry, leaveEntry } from './grpc-entry.js';
+import { peerOf } from './peers.js';
 import { grpcHeaders } from './refusal.js';
 import type { Rpc } from './rpc.js';
 import { faultToStatus, statusBytes } from './status.js';
 
 const ANSWER_PATH = '/switchgear.server/Answer';
-/** What a call that is sent there is answered with; what a caller sends under this name never arrives. */
+/** What a call that is sent there is answered with. */
 const ANSWER_HEADER = 'switchgear-answer-bin';
+/** Beside those that are no metadata, the headers that grpc-js reads. */
+const NEEDED = new Set(['content-type', 'grpc-encoding', 'host']);
 
 export interface GrpcGateOptions {
   readonly rpcs: readonly Rpc[];
-  readonly peers: Peers;
   /** Whether callers are asked who they are. */
   readonly asksWho: boolean;
   readonly requestTimeoutMs: number;
@@ -48,44 +49,33 @@ export class GrpcGate {
     _flags: number,
     rawHeaders: readonly string[] = [],
   ): void => {
-    passTimeout(headers);
-    markPeer(headers, this.#options.peers.numberOf(stream));
+    const entry: Entry = {
+      timeoutMs: headers['grpc-timeout'] === undefined ? Number.POSITIVE_INFINITY : takeTimeoutMs(headers),
+      authorization: this.#options.asksWho ? authorizationIn(rawHeaders) : undefined,
+      peer: peerOf(stream.session),
+      granted: undefined,
+    };
+    leaveEntry(stream, entry);
     const rpc = this.#rpcs.get(headers[':path'] as string);
-    const status = rpc === undefined ? notServed(headers) : this.#admit(rpc, stream, rawHeaders);
+    const status = rpc === undefined ? notServed(headers) : this.#admit(rpc, stream, entry);
+    dropMetadata(headers);
     if (status !== undefined) answer(stream, headers, status);
   };
 
   /** Lets a call go on to be read, and watches over that; or tells what it is to be answered with instead. */
-  #admit(rpc: Rpc, stream: ServerHttp2Stream, rawHeaders: readonly string[]): Status | undefined {
+  #admit(rpc: Rpc, stream: ServerHttp2Stream, entry: Entry): Status | undefined {
     const { asksWho, requestTimeoutMs } = this.#options;
-    const refused = asksWho ? rpc.refuse(this.#callerOf(stream, rawHeaders)) : undefined;
+    const refused = asksWho ? rpc.refuse(entry) : undefined;
     if (refused !== undefined) return refused.status;
     const startMs = performance.now();
-    watchArrival(rpc, stream, requestTimeoutMs, () =>
-      close(stream, rpc.overdue(this.#callerOf(stream, rawHeaders), startMs).status),
-    );
+    watchArrival(rpc, stream, requestTimeoutMs, () => close(stream, rpc.overdue(entry, startMs).status));
     return undefined;
   }
-
-  #callerOf(stream: ServerHttp2Stream, rawHeaders: readonly string[]): Caller {
-    const { peers } = this.#options;
-    const number = peers.numberOf(stream);
-    // Where connections are numbered there is no need to go through what Node shows in the place of a socket.
-    const peer = number === undefined ? peerOf(stream.session?.socket) : (peers.get(number) ?? NOBODY);
-    return { authorization: authorizationIn(rawHeaders), peer };
-  }
 }
 
-/** Puts the number of a call's connection in the place of whatever was sent under that name. */
-function markPeer(headers: IncomingHttpHeaders, number: string | undefined): void {
-  if (number !== undefined) headers[PEER_HEADER] = number;
-  else if (headers[PEER_HEADER] !== undefined) delete headers[PEER_HEADER];
-}
-
-function passTimeout(headers: IncomingHttpHeaders): void {
-  delete headers[TIMEOUT_HEADER];
-  const timeoutMs = headers['grpc-timeout'] === undefined ? undefined : takeTimeoutMs(headers);
-  if (timeoutMs !== undefined) headers[TIMEOUT_HEADER] = String(timeoutMs);
+/** No handler sees metadata, and grpc-js would check and copy each of them. */
+function dropMetadata(headers: IncomingHttpHeaders): void {
+  for (const name in headers) if (!name.startsWith(':') && !NEEDED.has(name)) delete headers[name];
 }
 
 function notServed(headers: IncomingHttpHeaders): Status {

@@ -14,7 +14,7 @@ import {
 import { mountGrpc } from './grpc.js';
 import { GrpcGate } from './grpc-gate.js';
 import type { Limits } from './limits.js';
-import { Peers } from './peers.js';
+import { adoptPeer } from './peers.js';
 import { Port } from './port.js';
 import type { Rpc } from './rpc.js';
 import { careForSessions, type SessionCare } from './session-care.js';
@@ -39,7 +39,7 @@ export interface GrpcPortOptions {
   readonly rpcs: readonly Rpc[];
   /** Undefined = plaintext. */
   readonly tls?: Tls | undefined;
-  /** Whether calls shall tell whose they are; otherwise they are spared the header. */
+  /** Whether callers are asked who they are. */
   readonly asksWho: boolean;
 }
 
@@ -51,15 +51,10 @@ export class GrpcPort {
   constructor({ host, port, limits, rpcs, tls, asksWho }: GrpcPortOptions) {
     this.#server = new Server(grpcOptions(limits, rpcs));
     const { injector, made } = seizeHttp2Server(this.#server, limits);
-    const peers = new Peers();
-    mountGrpc(this.#server, rpcs, limits.sendMaxBytes, peers);
-    const gate = new GrpcGate(this.#server, {
-      rpcs,
-      peers,
-      asksWho,
-      requestTimeoutMs: limits.requestTimeoutMs,
-    });
-    if (asksWho) made.on('session', (session) => peers.adopt(session));
+    mountGrpc(this.#server, rpcs, limits.sendMaxBytes);
+    const { requestTimeoutMs } = limits;
+    const gate = new GrpcGate(this.#server, { rpcs, asksWho, requestTimeoutMs });
+    made.on('session', adoptPeer);
     made.prependListener('stream', gate.enter);
     this.#care = careForSessions(made, limits);
     const onSocket = (socket: Socket) => injector.injectConnection(socket);

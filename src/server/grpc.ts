@@ -18,46 +18,34 @@ import type { Status } from '../../gen/google/rpc/status_pb.js';
 import type { Peer } from '../auth/peer.js';
 import { Fault } from '../fault.js';
 import type { Failure } from './failure.js';
+import { type Entry, entryOf } from './grpc-entry.js';
 import { OpenCall } from './open-call.js';
-import { NOBODY, PEER_HEADER, type Peers } from './peers.js';
 import { Malformed, type Rpc } from './rpc.js';
 import { statusBytes } from './status.js';
 
-/** Where grpc-port.ts leaves the caller's timeout for this file, in milliseconds. */
-export const TIMEOUT_HEADER = 'switchgear-timeout-ms';
-
 type Reader = ServerReadableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
 type Writer = ServerWritableStream<unknown, Buffer> | ServerDuplexStream<unknown, Buffer>;
-type GrpcJsCall = ServerUnaryCall<unknown, Buffer> | Reader | Writer;
+type Answered = ServerUnaryCall<unknown, Buffer> | ServerReadableStream<unknown, Buffer>;
 
-/** What the calls of a server share. */
-interface Mount {
-  readonly sendMaxBytes: number;
-  readonly peers: Peers;
-}
-
-/**
- * Registers every rpc with a grpc-js server. A call's metadata has PEER_HEADER (peers.ts), which is the
- * number of its connection in `peers`; it is not there on a server that asks nobody who they are.
- */
-export function mountGrpc(server: Server, rpcs: readonly Rpc[], sendMaxBytes: number, peers: Peers): void {
+/** Registers every rpc with a grpc-js server. Who calls is what the gate has left on the call's stream. */
+export function mountGrpc(server: Server, rpcs: readonly Rpc[], sendMaxBytes: number): void {
   for (const rpc of rpcs) {
     const path = `/${rpc.name}`;
-    const { handle, type } = shapeOf(rpc, { sendMaxBytes, peers });
+    const { handle, type } = shapeOf(rpc, sendMaxBytes);
     server.register(path, handle as never, (bytes: Buffer) => bytes, deserializer(rpc), type);
   }
 }
 
-function shapeOf(rpc: Rpc, mount: Mount): { handle: unknown; type: string } {
+function shapeOf(rpc: Rpc, sendMaxBytes: number): { handle: unknown; type: string } {
   switch (rpc.method.methodKind) {
     case 'unary':
-      return { handle: unary(rpc, mount), type: 'unary' };
+      return { handle: unary(rpc, sendMaxBytes), type: 'unary' };
     case 'client_streaming':
-      return { handle: clientStream(rpc, mount), type: 'clientStream' };
+      return { handle: clientStream(rpc, sendMaxBytes), type: 'clientStream' };
     case 'server_streaming':
-      return { handle: serverStream(rpc, mount), type: 'serverStream' };
+      return { handle: serverStream(rpc, sendMaxBytes), type: 'serverStream' };
     case 'bidi_streaming':
-      return { handle: bidi(rpc, mount), type: 'bidi' };
+      return { handle: bidi(rpc, sendMaxBytes), type: 'bidi' };
   }
 }
 
@@ -73,32 +61,32 @@ function deserializer({ method }: Rpc): (bytes: Buffer) => unknown {
   };
 }
 
-function unary(rpc: Rpc, mount: Mount) {
+function unary(rpc: Rpc, sendMaxBytes: number) {
   return (grpcCall: ServerUnaryCall<unknown, Buffer>, callback: sendUnaryData<Buffer>): void => {
-    const call = new AnsweredCall(rpc, grpcCall, callback, mount);
+    const call = new AnsweredCall(rpc, grpcCall, callback, sendMaxBytes);
     grpcCall.once('cancelled', () => call.cancel());
     void rpc.unary(call, grpcCall.request);
   };
 }
 
-function clientStream(rpc: Rpc, mount: Mount) {
+function clientStream(rpc: Rpc, sendMaxBytes: number) {
   return (grpcCall: ServerReadableStream<unknown, Buffer>, callback: sendUnaryData<Buffer>): void => {
-    const call = new AnsweredCall(rpc, grpcCall, callback, mount);
+    const call = new AnsweredCall(rpc, grpcCall, callback, sendMaxBytes);
     grpcCall.once('cancelled', () => call.cancel());
     void rpc.clientStream(call, new Requests(grpcCall));
   };
 }
 
-function serverStream(rpc: Rpc, mount: Mount) {
+function serverStream(rpc: Rpc, sendMaxBytes: number) {
   return (grpcCall: ServerWritableStream<unknown, Buffer>): void => {
-    const call = new StreamedCall(rpc, grpcCall, mount);
+    const call = new StreamedCall(rpc, grpcCall, sendMaxBytes);
     void call.pump(rpc.serverStream(call, grpcCall.request));
   };
 }
 
-function bidi(rpc: Rpc, mount: Mount) {
+function bidi(rpc: Rpc, sendMaxBytes: number) {
   return (grpcCall: ServerDuplexStream<unknown, Buffer>): void => {
-    const call = new StreamedCall(rpc, grpcCall, mount);
+    const call = new StreamedCall(rpc, grpcCall, sendMaxBytes);
     void call.pump(rpc.bidi(call, new Requests(grpcCall)));
   };
 }
@@ -147,30 +135,15 @@ class Requests implements AsyncIterableIterator<unknown, undefined> {
 
 /** What both kinds of calls know of their caller. */
 abstract class GrpcCall extends OpenCall {
-  readonly #grpcCall: GrpcJsCall;
-  #peer: Peer | undefined;
-  protected readonly mount: Mount;
+  override readonly authorization: string | undefined;
+  override readonly peer: Peer;
+  protected readonly sendMaxBytes: number;
 
-  constructor(rpc: Rpc, grpcCall: GrpcJsCall, mount: Mount) {
-    super(rpc, timeoutOf(grpcCall.metadata));
-    this.#grpcCall = grpcCall;
-    this.mount = mount;
-  }
-
-  override get authorization(): string | undefined {
-    return this.#grpcCall.metadata.get('authorization')[0] as string | undefined;
-  }
-
-  /** Kept, so that the log can tell of a call whose connection has gone where it was from. */
-  override get peer(): Peer {
-    this.#peer ??= this.#findPeer();
-    return this.#peer;
-  }
-
-  #findPeer(): Peer {
-    const [number] = this.#grpcCall.metadata.get(PEER_HEADER);
-    if (number !== undefined) return this.mount.peers.get(number as string) ?? NOBODY;
-    return { address: hostOf(this.#grpcCall.getPeer()), certificate: undefined };
+  constructor(rpc: Rpc, { authorization, peer, timeoutMs }: Entry, sendMaxBytes: number) {
+    super(rpc, timeoutMs);
+    this.authorization = authorization;
+    this.peer = peer;
+    this.sendMaxBytes = sendMaxBytes;
   }
 }
 
@@ -178,13 +151,13 @@ abstract class GrpcCall extends OpenCall {
 class AnsweredCall extends GrpcCall {
   readonly #callback: sendUnaryData<Buffer>;
 
-  constructor(rpc: Rpc, grpcCall: GrpcJsCall, callback: sendUnaryData<Buffer>, mount: Mount) {
-    super(rpc, grpcCall, mount);
+  constructor(rpc: Rpc, grpcCall: Answered, callback: sendUnaryData<Buffer>, sendMaxBytes: number) {
+    super(rpc, entryOf(grpcCall), sendMaxBytes);
     this.#callback = callback;
   }
 
   protected override reply(response: unknown): void {
-    const bytes = serialize(this.rpc, response, this.mount.sendMaxBytes);
+    const bytes = serialize(this.rpc, response, this.sendMaxBytes);
     this.#callback(null, bytes, trailersOf(this));
   }
 
@@ -198,8 +171,8 @@ class StreamedCall extends GrpcCall {
   readonly #writer: Writer;
   #onWritable: (() => void) | undefined;
 
-  constructor(rpc: Rpc, writer: Writer, mount: Mount) {
-    super(rpc, writer, mount);
+  constructor(rpc: Rpc, writer: Writer, sendMaxBytes: number) {
+    super(rpc, entryOf(writer), sendMaxBytes);
     this.#writer = writer;
     writer.on('drain', () => this.#resume());
     writer.once('cancelled', () => this.cancel());
@@ -209,7 +182,7 @@ class StreamedCall extends GrpcCall {
   async pump(responses: AsyncIterable<unknown>): Promise<void> {
     for await (const response of responses) {
       try {
-        await this.#write(serialize(this.rpc, response, this.mount.sendMaxBytes));
+        await this.#write(serialize(this.rpc, response, this.sendMaxBytes));
       } catch (error) {
         this.fail(error);
       }
@@ -240,17 +213,6 @@ class StreamedCall extends GrpcCall {
 }
 
 const LARGE_BYTES = 64 * 1024;
-
-/** grpc-js writes addresses with their port, also those of IPv6 without brackets. */
-function hostOf(peer: string): string {
-  const at = peer.lastIndexOf(':');
-  return at < 0 ? '' : peer.slice(0, at);
-}
-
-function timeoutOf(metadata: Metadata): number {
-  const [timeout] = metadata.get(TIMEOUT_HEADER);
-  return timeout === undefined ? Number.POSITIVE_INFINITY : Number(timeout);
-}
 
 /** A view on the serialised bytes, not a copy. Throws a Fault when they are too many. */
 function serialize({ method }: Rpc, response: unknown, maxBytes: number): Buffer {

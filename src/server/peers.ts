@@ -1,21 +1,14 @@
 /**
  * Who is at the other end of a connection, for those that only see a call of it. The port that accepts
  * a connection leaves what it knows on the socket that it hands on; it is read there again through
- * whatever stands between. grpc-js shows its handlers no socket, only headers: they get a number in one.
+ * whatever stands between, or once for a session and then there.
  */
 import type { EventEmitter } from 'node:events';
-import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Peer } from '../auth/peer.js';
 
 const PEER = Symbol('peer');
-const NUMBER = Symbol('number of a peer');
-
-/**
- * The header that names the peer of a gRPC call, as a number for `Peers`. What a caller sends under this
- * name never arrives.
- */
-export const PEER_HEADER = 'switchgear-peer';
 
 /**
  * A connection of which nothing is known (any more): it has gone. What certificate it showed is not known
@@ -23,13 +16,9 @@ export const PEER_HEADER = 'switchgear-peer';
  */
 export const NOBODY: Peer = { address: '', certificate: { names: [], problem: 'CONNECTION_GONE' } };
 
-/** A socket, or what Node's HTTP/2 shows in its place. */
+/** A socket, what Node's HTTP/2 shows in its place, or a session. */
 interface Marked {
   [PEER]?: Peer;
-}
-
-interface Numbered {
-  [NUMBER]?: string;
 }
 
 const IPV4_AS_IPV6 = /^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i;
@@ -39,12 +28,12 @@ export function addressOf({ remoteAddress }: Socket): string {
   return remoteAddress?.replace(IPV4_AS_IPV6, '') ?? '';
 }
 
-/** Leaves on a socket who is at its other end. */
+/** Leaves on a socket, or on a session, who is at its other end. */
 export function leavePeer(socket: object, peer: Peer): void {
   (socket as Marked)[PEER] = peer;
 }
 
-/** The peer of `request.socket` or `session.socket`, on HTTP/1.1 and HTTP/2 alike. */
+/** The peer of `request.socket` or `session.socket`, on HTTP/1.1 and HTTP/2 alike, or of a session that was adopted. */
 export function peerOf(socket: object | undefined): Peer {
   try {
     return (socket as Marked | undefined)?.[PEER] ?? NOBODY;
@@ -52,6 +41,11 @@ export function peerOf(socket: object | undefined): Peer {
     // The socket of a session that has ended throws when it is touched.
     return NOBODY;
   }
+}
+
+/** Leaves the peer of a new session on it: asking its socket goes through what Node shows in a socket's place. */
+export function adoptPeer(session: ServerHttp2Session): void {
+  leavePeer(session, peerOf(session.socket));
 }
 
 /** A connection's own event: it is to go. */
@@ -65,29 +59,4 @@ export function tellToGo(socket: EventEmitter): void {
 /** Calls back when the connection of a socket, or of what Node's HTTP/2 shows in its place, is told to go. */
 export function onToldToGo(socket: EventEmitter, listener: () => void): void {
   socket.once(TOLD_TO_GO, listener);
-}
-
-/** The peers of the gRPC port by number: one entry for each open connection, of which the port has a cap. */
-export class Peers {
-  readonly #byNumber = new Map<string, Peer>();
-  #last = 0;
-
-  /** The peer that a call's PEER_HEADER names; undefined when its connection has gone. */
-  get(number: string): Peer | undefined {
-    return this.#byNumber.get(number);
-  }
-
-  /** Numbers a new connection, until it closes. */
-  adopt(session: ServerHttp2Session): void {
-    this.#last += 1;
-    const number = String(this.#last);
-    (session as Numbered)[NUMBER] = number;
-    this.#byNumber.set(number, peerOf(session.socket));
-    session.once('close', () => this.#byNumber.delete(number));
-  }
-
-  /** What to put into PEER_HEADER for a call; made once for each connection. */
-  numberOf(stream: ServerHttp2Stream): string | undefined {
-    return (stream.session as Numbered | undefined)?.[NUMBER];
-  }
 }

@@ -1,6 +1,5 @@
 /** What is known of a caller from its connection, on both ports and every way of calling. */
 
-import { EventEmitter } from 'node:events';
 import { copyFileSync, readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
@@ -18,7 +17,7 @@ import {
 import { Client } from '../../src/auth/client.js';
 import { parseGrant } from '../../src/auth/grants.js';
 import type { Peer, PeerCertificate } from '../../src/auth/peer.js';
-import { addressOf, leavePeer, Peers, peerOf } from '../../src/server/peers.js';
+import { addressOf, peerOf } from '../../src/server/peers.js';
 import { namesIn } from '../../src/server/shown-certificate.js';
 import { type Authority, type KeyPair, makeAuthority, openssl } from '../support/certificates.js';
 import { GrpcClient } from '../support/grpc-client.js';
@@ -225,22 +224,7 @@ async function sessionOf(socket: TLSSocket): Promise<Buffer | undefined> {
   return got;
 }
 
-describe.skipIf(!openssl)('the table of peers', () => {
-  it('has an entry for each open connection, and no longer', () => {
-    const table = new Peers();
-    const sessions = [1, 2].map((i) => {
-      const socket = {};
-      leavePeer(socket, { address: `10.0.0.${i}`, certificate: undefined });
-      return Object.assign(new EventEmitter(), { socket });
-    });
-    for (const session of sessions) table.adopt(session as never);
-    const numbers = sessions.map((session) => table.numberOf({ session } as never) ?? '');
-    expect(numbers.map((number) => table.get(number)?.address)).toEqual(['10.0.0.1', '10.0.0.2']);
-    sessions[0]?.emit('close');
-    expect(numbers.map((number) => table.get(number)?.address)).toEqual([undefined, '10.0.0.2']);
-    expect(table.numberOf({ session: undefined } as never)).toBeUndefined();
-  });
-
+describe('what is left on a socket', () => {
   it('tells an IPv4 address as such, also on a port that listens for both', () => {
     const of = (remoteAddress: string | undefined) => addressOf({ remoteAddress } as never);
     expect(['::ffff:10.1.2.3', '10.1.2.3', '2001:db8::1', '::ffff:0', undefined].map(of)).toEqual([

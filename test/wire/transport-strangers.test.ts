@@ -16,11 +16,8 @@ import {
   StreamEventsResponseSchema,
   WatchTransitionsResponseSchema,
 } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import type { Peer } from '../../src/auth/peer.js';
-import { Fault } from '../../src/fault.js';
 import { mountGrpc } from '../../src/server/grpc.js';
 import { Metrics } from '../../src/server/metrics.js';
-import { PEER_HEADER, Peers } from '../../src/server/peers.js';
 import { Pipeline } from '../../src/server/pipeline.js';
 import { CODES } from '../../src/server/status.js';
 import { TestClients } from '../api/access-server.js';
@@ -344,20 +341,10 @@ function http2Request(headers: string[], body: Buffer): Buffer {
   ]);
 }
 
-describe('a call whose connection has gone', () => {
-  it('is not taken for one without a certificate', async () => {
+describe('a call that does not show where it is from', () => {
+  it('is not taken for one that showed nothing', async () => {
     await start();
-    const seen: Peer[] = [];
-    const authenticator = {
-      identify: (_: unknown, peer: Peer) => {
-        seen.push(peer);
-        throw new Fault('CREDENTIALS_MISSING', 'none');
-      },
-      review: () => authenticator.identify,
-      onChange() {},
-    };
     const pipeline = new Pipeline({
-      authenticator,
       validate: () => [],
       log: pino({ level: 'silent' }),
       metrics: new Metrics(),
@@ -366,15 +353,10 @@ describe('a call whose connection has gone', () => {
     const rpcs = pipeline.wrap({ service: FsmService, handlers: Object.fromEntries(nothing) });
     const handlers = new Map<string, (call: unknown, callback: unknown) => void>();
     const register = (path: string, handle: never) => handlers.set(path, handle);
-    mountGrpc({ register } as never, rpcs, MIB, new Peers());
-    const metadata = new Metadata();
-    metadata.set(PEER_HEADER, '7');
-    const call = Object.assign(new EventEmitter(), { metadata, getPeer: () => '10.0.0.1:80', request: {} });
-    const code = await new Promise((resolve) => {
-      handlers.get(RENDER)?.(call, (status: { code: number }) => resolve(status.code));
-    });
-    expect(code).toBe(CODES.UNAUTHENTICATED);
-    expect(seen).toEqual([{ address: '', certificate: { names: [], problem: 'CONNECTION_GONE' } }]);
+    mountGrpc({ register } as never, rpcs, MIB);
+    // As a release of grpc-js might show it that keeps its streams elsewhere.
+    const call = Object.assign(new EventEmitter(), { metadata: new Metadata(), call: {}, request: {} });
+    expect(() => handlers.get(RENDER)?.(call, () => {})).toThrow('grpc-js is built differently');
     pipeline.close();
   });
 });
