@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { startCommand } from '../support/build.js';
 import { temporaryDirectory } from '../support/processes.js';
 import { seed } from './fsm.js';
-import { Load } from './load.js';
+import { Pace } from './pace.js';
 import { isShort, median, report } from './report.js';
 import { NAME, sendEvents } from './requests.js';
 import { type Store, startOnLmdb } from './servers.js';
@@ -74,13 +74,13 @@ class Paced {
   /** What each turn took of the processor for a call, in microseconds. */
   readonly turnsUs: number[] = [];
   readonly #server: Store;
-  readonly #load: Load;
+  readonly #pace: Pace;
 
   constructor(server: Store) {
     const { address, authorization } = server;
     this.#server = server;
     const target = { address, path: SEND, next: sendEvents(MACHINES) };
-    this.#load = new Load({ ...target, ...(authorization && { authorization }) }, FULL);
+    this.#pace = new Pace({ ...target, ...(authorization && { authorization }) }, FULL.connections);
   }
 
   async prepare(): Promise<void> {
@@ -90,12 +90,12 @@ class Paced {
 
   async turn(): Promise<void> {
     const cpu = new CpuMeter(this.#server);
-    await cpu.during(() => this.#load.paced(CALLS_PER_SECOND, TURN_SECONDS));
+    await cpu.during(() => this.#pace.run(CALLS_PER_SECOND, TURN_SECONDS));
     this.turnsUs.push(cpu.usedUs('server'));
   }
 
   async stop(): Promise<void> {
-    this.#load.close();
+    this.#pace.close();
     await this.#server.stop();
   }
 }

@@ -3,15 +3,18 @@ import { PATH, timedWrites, timeIn } from './bus-requests.js';
 import { withStream } from './bus-streams.js';
 import { Workers } from './bus-workers.js';
 import { Load } from './load.js';
+import { Pace } from './pace.js';
 import { isShort, median, rate, report, SECONDS, TURNS } from './report.js';
 import type { Store } from './servers.js';
+import { FULL } from './turns.js';
 
 const WANTED_PER_SECOND = 5_000;
-const SHAPE = { connections: 4, callers: 50 };
 
 export async function latency(store: Store): Promise<void> {
   const { perSecond, p50Ms, p99Ms } = await withStream(store, async (stream) => {
-    const load = new Load({ address: store.address, path: PATH.write, next: timedWrites(stream) }, SHAPE);
+    const target = { address: store.address, path: PATH.write, next: timedWrites(stream) };
+    const load = new Load(target, FULL);
+    const pace = new Pace(target, FULL.connections);
     let timesMs: number[] = [];
     const onBody = (frame: Buffer, from: number) =>
       void timesMs.push(performance.now() - timeIn(frame, from));
@@ -29,11 +32,12 @@ export async function latency(store: Store): Promise<void> {
     const turns: number[][] = [];
     for (let i = 0; i < TURNS; i++) {
       timesMs = [];
-      await load.paced(perSecond, SECONDS);
+      await pace.run(perSecond, SECONDS);
       turns.push(timesMs.sort((a, b) => a - b));
     }
     workers.stop();
     load.close();
+    pace.close();
     const at = (share: number) =>
       median(turns.map((times) => times[Math.floor(times.length * share)] ?? Number.NaN));
     return { perSecond, p50Ms: at(0.5), p99Ms: at(0.99) };

@@ -3,7 +3,7 @@ import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { batches, PATH } from './bus-requests.js';
-import { connect } from './bus-workers.js';
+import { connect } from './channel.js';
 import type { Measurable } from './servers.js';
 
 export type Bus = Client<typeof BusService>;

@@ -2,18 +2,12 @@
  * Workers of a group as lean as load.ts: each keeps one ProcessEvents open and marks every frame with
  * one MarkEvents, as bytes. Loopback only.
  */
-import * as grpc from '@grpc/grpc-js';
+import type * as grpc from '@grpc/grpc-js';
 import { marksOf } from './bus-frames.js';
 import { PATH, processRequest, type WorkerShape } from './bus-requests.js';
+import { connect } from './channel.js';
 
 const same = (bytes: Buffer): Buffer => bytes;
-
-/** A channel of its own to a server on this machine. */
-export function connect(address: string): grpc.Client {
-  if (!address.startsWith('127.')) throw new Error('load goes to this machine only');
-  const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_channelz': 0 };
-  return new grpc.Client(address, grpc.credentials.createInsecure(), options);
-}
 
 /** A stream of frames as bytes. Ending it, by either side, is no error. */
 export function openStream(client: grpc.Client, path: string, request: Buffer) {

@@ -3,11 +3,11 @@ import { createClient, type Interceptor } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { concurrently } from '../support/waiting.js';
-import { Load, type Measured } from './load.js';
+import { Load } from './load.js';
 import { isShort, median, percent, rate, report, SECONDS, TURNS } from './report.js';
 import { eventFrames, fsmId, NAME, sendEvents, sendV1betaEvents } from './requests.js';
 import type { Measurable, Servers, Store } from './servers.js';
-import { CpuMeter, compare, FULL, turn } from './turns.js';
+import { CpuMeter, compare, pacedTurns, turn } from './turns.js';
 
 const MACHINES = 1_000;
 const FRAME_EVENTS = 100;
@@ -169,9 +169,7 @@ async function hotMachine(store: Store): Promise<void> {
 /** The bare echo, for the rows whose figure is a time or a rate. */
 async function plainEcho(echo: Measurable): Promise<void> {
   const { perSecond } = await turn(echo, SEND, sendEvents(MACHINES));
-  const load = new Load({ address: echo.address, path: SEND, next: sendEvents(MACHINES) }, FULL);
-  const { p99Ms, p50Ms } = await load.paced(perSecond / 2, SECONDS);
-  load.close();
+  const { p99Ms, p50Ms } = await pacedTurns(echo, SEND, sendEvents(MACHINES), perSecond / 2);
   report({
     work: 'The bare echo itself: calls a second; p99 at half load',
     figure: `${rate(perSecond)}; ${p99Ms.toFixed(1)} ms (median ${p50Ms.toFixed(1)} ms)`,
@@ -183,13 +181,7 @@ async function plainEcho(echo: Measurable): Promise<void> {
 }
 
 async function latency(store: Store, fullPerSecond: number): Promise<void> {
-  const load = new Load({ address: store.address, path: SEND, next: sendEvents(MACHINES) }, FULL);
-  await load.paced(fullPerSecond / 2, 1);
-  const turns: Measured[] = [];
-  for (let i = 0; i < TURNS; i++) turns.push(await load.paced(fullPerSecond / 2, SECONDS));
-  load.close();
-  const p99Ms = median(turns.map((measured) => measured.p99Ms));
-  const p50Ms = median(turns.map((measured) => measured.p50Ms));
+  const { p99Ms, p50Ms } = await pacedTurns(store, SEND, sendEvents(MACHINES), fullPerSecond / 2);
   report({
     work: `p99 at half load on ${store.label}`,
     figure: `${p99Ms.toFixed(1)} ms (median ${p50Ms.toFixed(1)} ms, ${rate(fullPerSecond / 2)})`,

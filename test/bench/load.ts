@@ -1,8 +1,9 @@
 /**
- * Load on one unary or streaming rpc, as bytes: what is measured is the server, so a request costs the
+ * As much load on one unary or streaming rpc as it takes, as bytes: what is measured is the server, so a request costs the
  * driver one copy of a template with the ids written into it. Loopback only, ended by time.
  */
 import * as grpc from '@grpc/grpc-js';
+import { connect } from './channel.js';
 
 const same = (bytes: Buffer): Buffer => bytes;
 
@@ -36,14 +37,10 @@ export class Load {
   readonly #metadata = new grpc.Metadata();
 
   constructor(target: Target, shape: Shape) {
-    if (!target.address.startsWith('127.')) throw new Error('load goes to this machine only');
     this.#target = target;
     this.#shape = shape;
     if (target.authorization) this.#metadata.set('authorization', target.authorization);
-    this.#clients = Array.from({ length: shape.connections }, () => {
-      const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_channelz': 0 };
-      return new grpc.Client(target.address, grpc.credentials.createInsecure(), options);
-    });
+    this.#clients = Array.from({ length: shape.connections }, () => connect(target.address));
   }
 
   close(): void {
@@ -62,32 +59,7 @@ export class Load {
     );
     const startMs = performance.now();
     await Promise.all(callers);
-    return summary(times, performance.now() - startMs);
-  }
-
-  /** A fixed number of calls a second, whether or not earlier ones are answered. */
-  async paced(perSecond: number, seconds: number): Promise<Measured> {
-    // A full collection of what earlier turns left takes this process 100 ms, which would be read as the
-    // server's. (`--expose-gc`)
-    globalThis.gc?.();
-    const times: number[] = [];
-    const calls: Promise<void>[] = [];
-    const startMs = performance.now();
-    await new Promise<void>((resolve) => {
-      const tick = setInterval(() => {
-        const elapsedMs = performance.now() - startMs;
-        const due = Math.min(elapsedMs, seconds * 1_000) * (perSecond / 1_000);
-        while (calls.length < due) {
-          const client = this.#clients[calls.length % this.#clients.length] as grpc.Client;
-          calls.push(this.#call(client).then((ms) => void times.push(ms)));
-        }
-        if (elapsedMs < seconds * 1_000) return;
-        clearInterval(tick);
-        resolve();
-      }, 1);
-    });
-    await Promise.all(calls);
-    return summary(times, performance.now() - startMs);
+    return summary(Float64Array.from(times), performance.now() - startMs);
   }
 
   /** Frames of `eventsPerFrame` events on one stream a connection, `window` frames under way on each. */
@@ -123,8 +95,9 @@ export class Load {
   }
 }
 
-function summary(times: number[], elapsedMs: number): Measured {
-  times.sort((a, b) => a - b);
+/** Sorts the times. */
+export function summary(times: Float64Array, elapsedMs: number): Measured {
+  times.sort();
   const at = (share: number) => times[Math.floor((times.length - 1) * share)] ?? Number.NaN;
   return { perSecond: (times.length * 1_000) / elapsedMs, p50Ms: at(0.5), p99Ms: at(0.99) };
 }

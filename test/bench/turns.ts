@@ -3,6 +3,7 @@
  * the median of the ratios of neighbouring turns.
  */
 import { Load, type Measured, type Shape } from './load.js';
+import { Pace } from './pace.js';
 import { median, SECONDS, TURNS } from './report.js';
 import { cpuSeconds, type Measurable } from './servers.js';
 
@@ -23,6 +24,23 @@ export async function turn(
   } finally {
     load.close();
   }
+}
+
+/** The times of calls at a steady rate: the median turn of several. */
+export async function pacedTurns(
+  { address }: Measurable,
+  path: string,
+  next: () => Buffer,
+  perSecond: number,
+): Promise<Pick<Measured, 'p50Ms' | 'p99Ms'>> {
+  const pace = new Pace({ address, path, next }, FULL.connections);
+  // The first second is spent on connecting and compiling.
+  await pace.run(perSecond, 1);
+  const turns: Measured[] = [];
+  for (let i = 0; i < TURNS; i++) turns.push(await pace.run(perSecond, SECONDS));
+  pace.close();
+  const [p50Ms, p99Ms] = [median(turns.map((each) => each.p50Ms)), median(turns.map((each) => each.p99Ms))];
+  return { p50Ms, p99Ms };
 }
 
 export interface Compared {
