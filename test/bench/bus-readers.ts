@@ -6,8 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { UnreadCall } from '../support/unread-call.js';
 import { PATH, processRequest, subscribeRequest } from './bus-requests.js';
 import { busOf, fill, withStreams } from './bus-streams.js';
-import { openStream } from './bus-workers.js';
-import { connect } from './channel.js';
+import { connect, openStream } from './channel.js';
 import { isShort, report } from './report.js';
 import { cpuSeconds, memoryBytes, type Store, wakeUps } from './servers.js';
 

@@ -3,8 +3,10 @@ import { BullMq } from './bullmq.js';
 import { latency } from './bus-latency.js';
 import { markCost } from './bus-mark.js';
 import { idleStreams, stalledReaders } from './bus-readers.js';
+import { PATH, writes } from './bus-requests.js';
 import { deliver, writeEvent, writeEvents } from './bus-throughput.js';
 import type { Servers } from './servers.js';
+import { turn } from './turns.js';
 
 export async function measureBus({ echo, redis, lmdb }: Servers): Promise<void> {
   const bullMq = new BullMq(redis.redis.port);
@@ -12,7 +14,8 @@ export async function measureBus({ echo, redis, lmdb }: Servers): Promise<void> 
   for (const store of stores) await writeEvent(echo, store);
   for (const store of stores) await writeEvents(store, bullMq);
   for (const store of stores) await deliver(store, bullMq);
-  for (const store of stores) await latency(store);
+  const { perSecond } = await turn(echo, PATH.write, writes(['orders']));
+  for (const store of stores) await latency(store, perSecond);
   for (const store of stores) await markCost(store);
   for (const store of stores) await stalledReaders(store);
   for (const store of stores) await idleStreams(store);

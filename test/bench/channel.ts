@@ -1,8 +1,42 @@
+/** Bytes to bytes by grpc-js, as a program would that has its messages encoded already. */
 import * as grpc from '@grpc/grpc-js';
+
+const same = (bytes: Buffer): Buffer => bytes;
 
 /** A channel of its own to a server on this machine. */
 export function connect(address: string): grpc.Client {
   if (!address.startsWith('127.')) throw new Error('load goes to this machine only');
   const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_channelz': 0 };
   return new grpc.Client(address, grpc.credentials.createInsecure(), options);
+}
+
+/** A stream of frames as bytes. Ending it, by either side, is no error. */
+export function openStream(client: grpc.Client, path: string, request: Buffer) {
+  const call = client.makeServerStreamRequest(path, same, same, request);
+  return call.on('error', () => {});
+}
+
+/** What workers call through: by this, or by as little as can be (lean-client.ts). */
+export class GrpcJsClient {
+  readonly #client: grpc.Client;
+
+  constructor(address: string) {
+    this.#client = connect(address);
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  /** Calls back once, with an error unless the status is OK. */
+  unary(path: string, request: Buffer, onEnd: (error: Error | undefined) => void): void {
+    this.#client.makeUnaryRequest(path, same, same, request, (error) => onEnd(error ?? undefined));
+  }
+
+  /** Calls back for each answer of a stream, whose end is no error; returns what ends it. */
+  serverStream(path: string, request: Buffer, onAnswer: (answer: Buffer) => void): () => void {
+    const call = openStream(this.#client, path, request);
+    call.on('data', onAnswer);
+    return () => call.cancel();
+  }
 }
