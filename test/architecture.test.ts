@@ -188,6 +188,15 @@ describe('sibling folders', () => {
   });
 });
 
+describe('the process', () => {
+  it('has the same options of Node by `npm start` and as a command', () => {
+    const optionsIn = (text: string) => text.match(/(?<= )--\S+/g);
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    const [firstLine = ''] = readFileSync(join(ROOT, 'src/main.ts'), 'utf8').split('\n');
+    expect(optionsIn(firstLine)).toEqual(optionsIn(scripts.start));
+  });
+});
+
 describe('every module', () => {
   it('is loaded once: nothing in src loads by `require`', () => {
     // A driver that is loaded both ways has two lives in one process. lmdb's shared one native buffer

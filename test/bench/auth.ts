@@ -8,10 +8,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startCommand } from '../support/build.js';
 import { temporaryDirectory } from '../support/processes.js';
-import { seed } from './fsm.js';
 import { Pace } from './pace.js';
 import { isShort, median, report } from './report.js';
 import { NAME, sendEvents } from './requests.js';
+import { seed } from './seed.js';
 import { type Store, startOnLmdb } from './servers.js';
 import { CpuMeter, FULL, turn } from './turns.js';
 

@@ -1,8 +1,8 @@
 /** The figures of the state machine service. */
-import { createClient, type Interceptor } from '@connectrpc/connect';
+import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
-import { concurrently } from '../support/waiting.js';
+import { survival } from './garbage.js';
 import { Load } from './load.js';
 import {
   DOCUMENTED_ECHO_PER_SECOND,
@@ -14,9 +14,10 @@ import {
   SECONDS,
   TURNS,
 } from './report.js';
-import { eventFrames, fsmId, NAME, sendEvents, sendV1betaEvents } from './requests.js';
+import { eventFrames, NAME, sendEvents, sendV1betaEvents } from './requests.js';
+import { seed } from './seed.js';
 import type { Measurable, Servers, Store } from './servers.js';
-import { CpuMeter, compare, pacedTurns, turn } from './turns.js';
+import { CpuMeter, compare, halfLoad, turn } from './turns.js';
 
 const MACHINES = 1_000;
 const FRAME_EVENTS = 100;
@@ -32,48 +33,19 @@ export async function measureFsm({ echo, redis, lmdb }: Servers): Promise<void> 
   // The first seconds of a process are spent on compiling it.
   for (const server of [echo, redis, lmdb]) await turn(server, SEND, sendEvents(MACHINES));
   await plainEcho(echo);
-  const onRedis = await unary(echo, redis, 0.4, 0.6);
-  const onLmdb = await unary(echo, lmdb, 0.35, 0.5);
+  await unary(echo, redis, 0.4, 0.6);
+  await unary(echo, lmdb, 0.35, 0.5);
   await v1beta(echo, redis);
   for (const store of [redis, lmdb]) await streaming(store);
   for (const store of [redis, lmdb]) await hotMachine(store);
-  await latency(redis, onRedis);
-  await latency(lmdb, onLmdb);
+  await survival();
+  for (const store of [redis, lmdb]) await latency(store);
   for (const store of [redis, lmdb]) await historyCost(store);
   if (!isShort) for (const store of [redis, lmdb]) await bytes(store);
 }
 
-/** Lays down the configuration and machines `first` to `first + count - 1`. */
-export async function seed(server: Measurable, count: number, first = 0): Promise<void> {
-  const { address, authorization } = server;
-  const interceptors = authorization ? [withHeader('authorization', authorization)] : [];
-  const fsm = createClient(FsmService, createGrpcTransport({ baseUrl: `http://${address}`, interceptors }));
-  const transitions = [
-    { from: 'off', to: 'on', event: 'toggle' },
-    { from: 'on', to: 'off', event: 'toggle' },
-  ];
-  const configuration = {
-    name: NAME,
-    version: 'v1',
-    states: ['off', 'on'],
-    startingState: 'off',
-    transitions,
-  };
-  await fsm.createConfiguration({ configuration });
-  await concurrently(count, 200, (i) =>
-    fsm.createFiniteStateMachine({ configurationName: NAME, fsmId: fsmId(first + i) }),
-  );
-}
-
-function withHeader(name: string, value: string): Interceptor {
-  return (next) => (request) => {
-    request.header.set(name, value);
-    return next(request);
-  };
-}
-
 /** SendEvent of each store against the bare echo, with the processor time that each process used. */
-async function unary(echo: Measurable, store: Store, gate: number, goal: number): Promise<number> {
+async function unary(echo: Measurable, store: Store, gate: number, goal: number): Promise<void> {
   const cpu = new CpuMeter(store);
   const { perSecond, ratio } = await compare(
     () => cpu.during(() => turn(store, SEND, sendEvents(MACHINES))),
@@ -87,7 +59,6 @@ async function unary(echo: Measurable, store: Store, gate: number, goal: number)
     holds: ratio >= gate,
     isRatio: true,
   });
-  return perSecond;
 }
 
 async function v1beta(echo: Measurable, store: Store): Promise<void> {
@@ -175,7 +146,7 @@ async function hotMachine(store: Store): Promise<void> {
 /** The bare echo, for the rows whose figure is a time or a rate. */
 async function plainEcho(echo: Measurable): Promise<void> {
   const { perSecond } = await turn(echo, SEND, sendEvents(MACHINES));
-  const { p99Ms, p50Ms } = await pacedTurns(echo, SEND, sendEvents(MACHINES), perSecond / 2);
+  const { p99Ms, p50Ms } = await halfLoad(echo, SEND, sendEvents(MACHINES));
   report({
     work: 'The bare echo itself: calls a second; p99 at half load',
     figure: `${rate(perSecond)}; ${p99Ms.toFixed(1)} ms (median ${p50Ms.toFixed(1)} ms)`,
@@ -186,11 +157,11 @@ async function plainEcho(echo: Measurable): Promise<void> {
   });
 }
 
-async function latency(store: Store, fullPerSecond: number): Promise<void> {
-  const { p99Ms, p50Ms } = await pacedTurns(store, SEND, sendEvents(MACHINES), fullPerSecond / 2);
+async function latency(store: Store): Promise<void> {
+  const { perSecond, p99Ms, p50Ms } = await halfLoad(store, SEND, sendEvents(MACHINES));
   report({
     work: `p99 at half load on ${store.label}`,
-    figure: `${p99Ms.toFixed(1)} ms (median ${p50Ms.toFixed(1)} ms, ${rate(fullPerSecond / 2)})`,
+    figure: `${p99Ms.toFixed(1)} ms (median ${p50Ms.toFixed(1)} ms, ${rate(perSecond)})`,
     gate: '10 ms',
     goal: '5 ms',
     holds: p99Ms <= 10,

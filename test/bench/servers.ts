@@ -24,6 +24,11 @@ export interface Measurable {
   stop(): Promise<void>;
 }
 
+interface Product extends Measurable {
+  /** What it has written lately. */
+  output(): string;
+}
+
 export interface Store extends Measurable {
   /** As tables call it. */
   readonly label: string;
@@ -33,7 +38,7 @@ export interface Store extends Measurable {
   connections?(): Promise<number>;
 }
 
-export interface RedisStore extends Store {
+export interface RedisStore extends Store, Product {
   readonly redis: RedisServer;
 }
 
@@ -70,9 +75,11 @@ export async function startOnLmdb(flags: readonly string[] = []): Promise<Store>
   return { ...started, label: 'LMDB', size };
 }
 
-async function startOnRedis(): Promise<RedisStore> {
+/** @param nodeFlags beside those that it is always started with */
+export async function startOnRedis(nodeFlags: readonly string[] = []): Promise<RedisStore> {
   const redis = await RedisServer.start();
-  const started = await startProduct(['--redis', redis.url, '--data', temporaryDirectory('bench')]);
+  const flags = ['--redis', redis.url, '--data', temporaryDirectory('bench')];
+  const started = await startProduct(flags, nodeFlags);
   const size = async () =>
     Number(/used_memory:(\d+)/.exec(String(await redis.command('INFO', 'memory')))?.[1]);
   // The connection that asks is among them.
@@ -88,13 +95,20 @@ async function startOnRedis(): Promise<RedisStore> {
   return { ...started, label: 'Redis', redis, pids, size, connections, stop };
 }
 
-async function startProduct(flags: readonly string[]): Promise<Measurable> {
+async function startProduct(flags: readonly string[], nodeFlags: readonly string[] = []): Promise<Product> {
   const [program = '', ...args] = startCommand();
-  const child = await Process.start(program, [...args, '--grpc-port', '0', '--http-port', '0', ...flags]);
+  const ports = ['--grpc-port', '0', '--http-port', '0'];
+  const child = await Process.start(program, [...nodeFlags, ...args, ...ports, ...flags]);
   const banner = await child.outputWith((output) => (output.includes('security ') ? output : undefined));
   const address = /gRPC\s+(127\.0\.0\.1:\d+)/.exec(banner)?.[1] ?? '';
   const durability = /\n\s+fsm\s+.*\n\s+(.*)/.exec(banner)?.[1] ?? '';
-  return { address, pids: { server: child.pid }, durability, stop: async () => void (await child.kill()) };
+  return {
+    address,
+    pids: { server: child.pid },
+    durability,
+    output: () => child.output,
+    stop: async () => void (await child.kill()),
+  };
 }
 
 /** Processor seconds used so far by the threads that it has, to the nanosecond where the kernel counts so. */

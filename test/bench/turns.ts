@@ -9,6 +9,8 @@ import { cpuSeconds, type Measurable } from './servers.js';
 
 /** The shape in which a bare echo is fastest here. */
 export const FULL: Shape = { connections: 4, callers: 50 };
+/** Enough to see what half of it is. */
+const FULL_SECONDS = 2;
 
 /** One turn of full load on a unary rpc. */
 export async function turn(
@@ -16,31 +18,37 @@ export async function turn(
   path: string,
   next: () => Buffer,
   shape = FULL,
+  seconds = SECONDS,
 ): Promise<Measured> {
   const { address, authorization } = server;
   const load = new Load({ address, path, next, ...(authorization && { authorization }) }, shape);
   try {
-    return await load.full(SECONDS);
+    return await load.full(seconds);
   } finally {
     load.close();
   }
 }
 
-/** The times of calls at a steady rate: the median turn of several. */
-export async function pacedTurns(
-  { address }: Measurable,
-  path: string,
-  next: () => Buffer,
-  perSecond: number,
-): Promise<Pick<Measured, 'p50Ms' | 'p99Ms'>> {
-  const pace = new Pace({ address, path, next }, FULL.connections);
-  // The first second is spent on connecting and compiling.
-  await pace.run(perSecond, 1);
+/**
+ * The times of calls at half of what the server can take: the median turn of several. Each turn asks anew what
+ * that is, since it drifts: half of what it was some minutes ago may be three quarters of what it is now.
+ */
+export async function halfLoad(server: Measurable, path: string, next: () => Buffer): Promise<Measured> {
+  const pace = new Pace({ address: server.address, path, next }, FULL.connections);
   const turns: Measured[] = [];
-  for (let i = 0; i < TURNS; i++) turns.push(await pace.run(perSecond, SECONDS));
+  for (let i = 0; i < TURNS; i++) {
+    const perSecond = (await turn(server, path, next, FULL, FULL_SECONDS)).perSecond / 2;
+    // What full load has left is no part of it.
+    await pace.run(perSecond, 1);
+    turns.push(await pace.run(perSecond, SECONDS));
+  }
   pace.close();
-  const [p50Ms, p99Ms] = [median(turns.map((each) => each.p50Ms)), median(turns.map((each) => each.p99Ms))];
-  return { p50Ms, p99Ms };
+  const middle = (value: (turn: Measured) => number) => median(turns.map(value));
+  return {
+    perSecond: middle((each) => each.perSecond),
+    p50Ms: middle((each) => each.p50Ms),
+    p99Ms: middle((each) => each.p99Ms),
+  };
 }
 
 export interface Compared {
