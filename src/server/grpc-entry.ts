@@ -1,13 +1,16 @@
 /**
  * What a gRPC call shows in its headers, from the gate that reads them to the handler. It is left on the
  * call's HTTP/2 stream, which is the one thing that both see: as headers grpc-js would check and copy each of
- * them for every call (0.4 us a header), and a caller could send them too.
+ * them for every call (0.24 us a header), and a caller could send them too.
  */
+import type { Status } from '../../gen/google/rpc/status_pb.js';
 import type { Caller } from './caller.js';
 
 export interface Entry extends Caller {
   /** Infinity = the call has no deadline, NaN = it could not be read. */
   readonly timeoutMs: number;
+  /** What it is answered with before anything of it is read; undefined = it is served. */
+  answer: Status | undefined;
 }
 
 const ENTRY = Symbol('entry of a call');

@@ -5,23 +5,20 @@
  * answers without reading.
  */
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import { fromBinary } from '@bufbuild/protobuf';
 import type { Server, ServerDuplexStream } from '@grpc/grpc-js';
-import { type Status, StatusSchema } from '../../gen/google/rpc/status_pb.js';
+import type { Status } from '../../gen/google/rpc/status_pb.js';
 import { Fault } from '../fault.js';
 import { watchArrival } from './arrival.js';
 import { authorizationIn } from './authorization.js';
 import { takeTimeoutMs } from './deadline.js';
 import { grpcStatus } from './grpc.js';
-import { type Entry, leaveEntry } from './grpc-entry.js';
+import { type Entry, entryOf, leaveEntry } from './grpc-entry.js';
 import { peerOf } from './peers.js';
 import { grpcHeaders } from './refusal.js';
 import type { Rpc } from './rpc.js';
-import { faultToStatus, statusBytes } from './status.js';
+import { faultToStatus } from './status.js';
 
 const ANSWER_PATH = '/switchgear.server/Answer';
-/** What a call that is sent there is answered with. */
-const ANSWER_HEADER = 'switchgear-answer-bin';
 /** Beside those that are no metadata, the headers that grpc-js reads. */
 const NEEDED = new Set(['content-type', 'grpc-encoding', 'host']);
 
@@ -54,12 +51,13 @@ export class GrpcGate {
       authorization: this.#options.asksWho ? authorizationIn(rawHeaders) : undefined,
       peer: peerOf(stream.session),
       granted: undefined,
+      answer: undefined,
     };
     leaveEntry(stream, entry);
     const rpc = this.#rpcs.get(headers[':path'] as string);
-    const status = rpc === undefined ? notServed(headers) : this.#admit(rpc, stream, entry);
+    entry.answer = rpc === undefined ? notServed(headers) : this.#admit(rpc, stream, entry);
+    if (entry.answer !== undefined) divert(stream, headers);
     dropMetadata(headers);
-    if (status !== undefined) answer(stream, headers, status);
   };
 
   /** Lets a call go on to be read, and watches over that; or tells what it is to be answered with instead. */
@@ -87,9 +85,8 @@ function notServed(headers: IncomingHttpHeaders): Status {
 }
 
 /** Has grpc-js answer a call, of which nothing is read. */
-function answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, status: Status): void {
+function divert(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
   headers[':path'] = ANSWER_PATH;
-  headers[ANSWER_HEADER] = Buffer.from(statusBytes(status)).toString('base64');
   // The caller need not go on sending, nor hold a stream open.
   stream.once('finish', () => stream.close());
 }
@@ -98,8 +95,9 @@ function answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, status:
 function mountAnswers(server: Server): void {
   const same = (bytes: Buffer): Buffer => bytes;
   const handle = (call: ServerDuplexStream<Buffer, Buffer>): void => {
-    const [bytes] = call.metadata.get(ANSWER_HEADER);
-    call.emit('error', grpcStatus(fromBinary(StatusSchema, bytes as Buffer)));
+    const { answer } = entryOf(call);
+    // A caller that asks for this path itself has one too: it is not among those that are served.
+    call.emit('error', grpcStatus(answer as Status));
   };
   server.register(ANSWER_PATH, handle, same, same, 'bidi');
 }
