@@ -8,6 +8,7 @@ import {
   connect,
   type IncomingHttpHeaders,
 } from 'node:http2';
+import { framed } from '../support/raw-call.js';
 
 const HEAD_BYTES = 5;
 
@@ -64,11 +65,7 @@ export class LeanClient {
     const stream = this.#session.request({ ...this.#headers, ':path': path });
     // How a call ended is told by its status.
     stream.on('error', () => {});
-    const frame = Buffer.allocUnsafe(HEAD_BYTES + request.length);
-    frame[0] = 0;
-    frame.writeUInt32BE(request.length, 1);
-    request.copy(frame, HEAD_BYTES);
-    stream.end(frame);
+    stream.end(framed(request));
     return stream;
   }
 }

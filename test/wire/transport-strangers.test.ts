@@ -341,6 +341,19 @@ function http2Request(headers: string[], body: Buffer): Buffer {
   ]);
 }
 
+describe('what a call by gRPC shows in its headers', () => {
+  it('goes to no metadata, which grpc-js would tell of on standard error where it cannot read it', async () => {
+    await start();
+    const read = vi.spyOn(Metadata, 'fromHttp2Headers');
+    const told = vi.spyOn(console, 'error');
+    const headers = { authorization: 'good', 'x-odd': 'caf\u00e9', 'x-any-bin': '!', 'grpc-timeout': '5S' };
+    const answer = await callTo('grpcUrl').call(RENDER, { headers, body: render('x') });
+    expect(answer.code).toBe(CODES.OK);
+    expect(read.mock.results.map(({ value }) => Object.keys(value.getMap()))).toEqual([[]]);
+    expect(told).not.toHaveBeenCalled();
+  });
+});
+
 describe('a call that does not show where it is from', () => {
   it('is not taken for one that showed nothing', async () => {
     await start();
