@@ -1,71 +1,160 @@
 /**
- * A gRPC client with one request a call and nothing else: bytes to bytes over Node's HTTP/2. The driver shares
- * the machine with what it measures, and a call by grpc-js costs it more than it costs the server. Loopback only.
+ * A gRPC client with one request a call and nothing else: bytes to bytes over a socket, the frames laid out by
+ * itself. The driver shares the machine with what it measures. By grpc-js a call costs it more than it costs the
+ * server, by Node's HTTP/2 still half of a processor at half load, and its collections stopped both. Loopback only.
  */
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  type IncomingHttpHeaders,
-} from 'node:http2';
+import { connect as connectTo, type Socket } from 'node:net';
 import { framed } from '../support/raw-call.js';
+import {
+  call,
+  callHeaders,
+  FIRST_WINDOW_BYTES,
+  FRAME,
+  type Frame,
+  FrameReader,
+  frame,
+  hello,
+  LAST,
+  reset,
+  tellsOk,
+  windowUpdate,
+} from './http2-frames.js';
 
-const HEAD_BYTES = 5;
+/** Before each message: whether it is packed, and its length. */
+const MESSAGE_HEAD_BYTES = 5;
+/** The server may send twice this before it must be told that it may send more. */
+const TAKEN_BYTES = 2 ** 30;
+
+/** What comes on a call. */
+interface Call {
+  onBytes?(bytes: Buffer): void;
+  onEnd(isOk: boolean): void;
+}
 
 export class LeanClient {
-  readonly #session: ClientHttp2Session;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #address: string;
+  readonly #authorization: string | undefined;
+  readonly #socket: Socket;
+  readonly #reader = new FrameReader();
+  readonly #headers = new Map<string, Buffer>();
+  readonly #calls = new Map<number, Call>();
+  #nextStreamId = 1;
+  /** What the server takes before it tells that it takes more, and what waits for that. */
+  #windowBytes = FIRST_WINDOW_BYTES;
+  readonly #waiting: { streamId: number; headers: Buffer; body: Buffer }[] = [];
+  #takenBytes = 0;
 
   constructor(address: string, authorization?: string) {
     if (!address.startsWith('127.')) throw new Error('load goes to this machine only');
-    this.#session = connect(`http://${address}`);
-    // Calls fail by themselves.
-    this.#session.on('error', () => {});
-    this.#headers = {
-      ':method': 'POST',
-      'content-type': 'application/grpc',
-      te: 'trailers',
-      ...(authorization && { authorization }),
-    };
+    this.#address = address;
+    this.#authorization = authorization;
+    const [host = '', port] = address.split(':');
+    this.#socket = connectTo({ host, port: Number(port), noDelay: true });
+    this.#socket.write(hello());
+    this.#socket.on('data', (chunk: Buffer) => {
+      for (const each of this.#reader.read(chunk)) this.#take(each);
+    });
+    // Why a connection ended does not matter; that its calls have does.
+    this.#socket.on('error', () => {}).on('close', () => this.#endAll());
   }
 
   close(): void {
-    this.#session.close();
+    this.#socket.destroy();
   }
 
   /** Calls back once, with an error unless the status is OK. */
   unary(path: string, request: Buffer, onEnd: (error: Error | undefined) => void): void {
-    const stream = this.#open(path, request);
-    let status: string | undefined;
-    const read = (headers: IncomingHttpHeaders): void => {
-      status ??= headers['grpc-status'] as string | undefined;
-    };
-    stream.on('response', read).on('trailers', read);
-    stream.once('close', () => onEnd(status === '0' ? undefined : new Error(`${path} ended with ${status}`)));
-    stream.resume();
+    this.#open(path, request, {
+      onEnd: (isOk) => onEnd(isOk ? undefined : new Error(`${path} did not end with OK`)),
+    });
   }
 
   /** Calls back for each answer of a stream, whose end is no error; returns what ends it. */
   serverStream(path: string, request: Buffer, onAnswer: (answer: Buffer) => void): () => void {
-    const stream = this.#open(path, request);
     let rest: Buffer = Buffer.alloc(0);
-    stream.on('data', (chunk: Buffer) => {
-      rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-      while (rest.length >= HEAD_BYTES) {
-        const end = HEAD_BYTES + rest.readUInt32BE(1);
+    const onBytes = (bytes: Buffer): void => {
+      rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
+      while (rest.length >= MESSAGE_HEAD_BYTES) {
+        const end = MESSAGE_HEAD_BYTES + rest.readUInt32BE(1);
         if (rest.length < end) return;
-        onAnswer(rest.subarray(HEAD_BYTES, end));
+        onAnswer(rest.subarray(MESSAGE_HEAD_BYTES, end));
         rest = rest.subarray(end);
       }
-    });
-    return () => stream.close();
+    };
+    const streamId = this.#open(path, request, { onBytes, onEnd: () => {} });
+    return () => {
+      if (this.#calls.delete(streamId)) this.#socket.write(reset(streamId));
+    };
   }
 
-  #open(path: string, request: Buffer): ClientHttp2Stream {
-    const stream = this.#session.request({ ...this.#headers, ':path': path });
-    // How a call ended is told by its status.
-    stream.on('error', () => {});
-    stream.end(framed(request));
-    return stream;
+  #open(path: string, request: Buffer, what: Call): number {
+    const streamId = this.#nextStreamId;
+    this.#nextStreamId += 2;
+    this.#calls.set(streamId, what);
+    this.#waiting.push({ streamId, headers: this.#headersOf(path), body: framed(request) });
+    this.#send();
+    return streamId;
+  }
+
+  #headersOf(path: string): Buffer {
+    const known = this.#headers.get(path);
+    if (known) return known;
+    const headers = callHeaders(this.#address, path, this.#authorization);
+    this.#headers.set(path, headers);
+    return headers;
+  }
+
+  #send(): void {
+    for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
+      if (next.body.length > this.#windowBytes) return;
+      this.#windowBytes -= next.body.length;
+      this.#waiting.shift();
+      this.#socket.write(call(next.streamId, next.headers, next.body));
+    }
+  }
+
+  #take({ type, flags, streamId, payload }: Frame): void {
+    switch (type) {
+      case FRAME.data:
+        this.#allowMore(payload.length);
+        this.#calls.get(streamId)?.onBytes?.(payload);
+        if (flags & LAST) this.#end(streamId, false);
+        return;
+      case FRAME.headers:
+        if (flags & LAST) this.#end(streamId, tellsOk(payload));
+        return;
+      case FRAME.reset:
+        this.#end(streamId, false);
+        return;
+      case FRAME.windowUpdate:
+        if (streamId === 0) this.#windowBytes += payload.readUInt32BE(0);
+        this.#send();
+        return;
+      case FRAME.settings:
+      case FRAME.ping:
+        if (!(flags & LAST)) this.#socket.write(frame(type, LAST, 0, type === FRAME.ping ? payload : EMPTY));
+        return;
+      case FRAME.goAway:
+        this.#socket.end();
+    }
+  }
+
+  #allowMore(bytes: number): void {
+    this.#takenBytes += bytes;
+    if (this.#takenBytes < TAKEN_BYTES) return;
+    this.#socket.write(windowUpdate(this.#takenBytes));
+    this.#takenBytes = 0;
+  }
+
+  #end(streamId: number, isOk: boolean): void {
+    const what = this.#calls.get(streamId);
+    this.#calls.delete(streamId);
+    what?.onEnd(isOk);
+  }
+
+  #endAll(): void {
+    for (const streamId of this.#calls.keys()) this.#end(streamId, false);
   }
 }
+
+const EMPTY = Buffer.alloc(0);
