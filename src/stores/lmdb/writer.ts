@@ -52,8 +52,8 @@ export class Writer {
   #flying: Job[] = [];
   #loop: Promise<void> | undefined;
   #slowCheck: NodeJS.Timeout | undefined;
-  /** The last transaction that is known to count. */
-  #committed: number;
+  /** The transaction that is under way, once it has begun. */
+  #transaction: number | undefined;
   /** Why nothing is written any more. */
   #stopped: Fault | undefined;
   #broken = false;
@@ -61,7 +61,6 @@ export class Writer {
   constructor(db: Database, options: WriterOptions) {
     this.#db = db;
     this.#options = options;
-    this.#committed = lastTransaction(db);
   }
 
   /** False after a failure that leaves it open what LMDB would do with another transaction. */
@@ -107,8 +106,10 @@ export class Writer {
   async #commit(): Promise<void> {
     let batch: Batch | undefined;
     let broken: unknown;
+    this.#transaction = undefined;
     try {
       await this.#db.transaction(() => {
+        this.#transaction = this.#db.getWriteTxnId();
         batch = new Batch(this.#db, this.#options.clock.nowMs());
         try {
           this.#fill(batch);
@@ -154,7 +155,6 @@ export class Writer {
   }
 
   #succeed(batch: Batch | undefined): void {
-    this.#committed = lastTransaction(this.#db);
     for (const part of batch?.parts ?? []) part.committed();
     const done = this.#flying;
     this.#flying = [];
@@ -180,10 +180,11 @@ export class Writer {
   }
 
   #isUnchanged(): boolean {
+    if (this.#transaction === undefined) return true;
     try {
       this.#db.resetReadTxn();
       this.#db.get(OWNER_KEY);
-      return lastTransaction(this.#db) === this.#committed;
+      return lastTransaction(this.#db) < this.#transaction;
     } catch {
       return false;
     }
