@@ -8,7 +8,7 @@ const DOMAINS = ['fsm', 'bus', 'circuit', 'coordination', 'eventlog'];
 const STORES = ['redis', 'lmdb', 'etcd', 'mongo'];
 
 /** Files at the top of src that any part may use: values and types without I/O. */
-const COMMON = ['fault.ts', 'clock.ts', 'call.ts', 'page.ts', 'bounded-map.ts'];
+const COMMON = ['fault.ts', 'clock.ts', 'call.ts', 'page.ts', 'timestamp.ts', 'bounded-map.ts'];
 
 /** What the cli may use of auth: what edits the file of clients, which no server needs to be there for. */
 const EDITS_CLIENTS = 'src/auth/client-edits.ts';

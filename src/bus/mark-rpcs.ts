@@ -3,13 +3,13 @@
  * event is meant, so the stream is found first and the caller asked for it. What concerns one group is one
  * step of the store, and an error, a denial too, is that of the items whose step it befell.
  */
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { create } from '@bufbuild/protobuf';
 import type { Status } from '../../gen/google/rpc/status_pb.js';
 import { EventStatus } from '../../gen/switchgear/bus/v1/bus_pb.js';
 import * as pb from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import type { Call, Handlers } from '../call.js';
 import { Fault } from '../fault.js';
+import { timestampFromMs } from '../timestamp.js';
 import { DEFAULT_GROUP } from './event.js';
 import { type EventPlace, eventId, eventPlace } from './event-id.js';
 import { leaseName } from './lease-token.js';
@@ -27,8 +27,6 @@ export interface MarkOptions {
   /** Told what became of every mark. */
   readonly onMark: (result: SettleAnswer | 'error') => void;
 }
-
-type AnswerInit = MessageInitShape<typeof pb.MarkAnswerSchema>;
 
 /** An item of a batch, with the group of the stream whose step it is part of. */
 interface Item {
@@ -115,8 +113,8 @@ async function answerGroups<I extends Item>(
   { store, statusOf }: MarkOptions,
   call: Call,
   step: (items: readonly I[]) => Promise<readonly SettleAnswer[]>,
-): Promise<AnswerInit[]> {
-  const answers: AnswerInit[] = new Array(items.length);
+): Promise<pb.MarkAnswer[]> {
+  const answers: pb.MarkAnswer[] = new Array(items.length);
   await Promise.all(
     Array.from(groupsOf(items).values(), async (indexes) => {
       try {
@@ -124,13 +122,18 @@ async function answerGroups<I extends Item>(
         await requireStream(store, (those[0] as I).place.number, call);
         const results = await step(those);
         for (const [i, index] of indexes.entries())
-          answers[index] = { result: RESULTS[results[i] as SettleAnswer] };
+          answers[index] = answerMessage(RESULTS[results[i] as SettleAnswer]);
       } catch (error) {
-        for (const index of indexes) answers[index] = { error: statusOf(error) };
+        const status = statusOf(error);
+        for (const index of indexes) answers[index] = answerMessage(pb.MarkAnswer_Result.UNSPECIFIED, status);
       }
     }),
   );
   return answers;
+}
+
+function answerMessage(result: pb.MarkAnswer_Result, error?: Status): pb.MarkAnswer {
+  return { $typeName: 'switchgear.bus.v1.MarkAnswer', result, error };
 }
 
 /** Where the items of each group are. */

@@ -4,16 +4,16 @@
  * JSON is kept as its text, and is an object again only in the message.
  */
 import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import {
   DeadLetter_Reason,
   type DeadLetterSchema,
-  type EventSchema,
+  type Event,
   EventStatus as EventStatusMessage,
   type GroupInfoSchema,
-  type LeasedEventSchema,
-  type WrittenEventSchema,
+  type LeasedEvent as LeasedEventMessage,
+  type WrittenEvent as WrittenEventMessage,
 } from '../../gen/switchgear/bus/v1/bus_pb.js';
+import { timestampFromMs } from '../timestamp.js';
 import type { GroupPlace } from './claim.js';
 import type { EventStatus, LeasedEvent, Mark, StoredEvent, Stream } from './event.js';
 import { eventId } from './event-id.js';
@@ -44,13 +44,10 @@ export function markFrom(message: EventStatusMessage): Mark {
   return message === EventStatusMessage.RETRY ? 'retry' : 'unprocessed';
 }
 
-export function eventMessage(
-  event: StoredEvent,
-  { number, name }: StreamName,
-  status?: EventStatus,
-): MessageInitShape<typeof EventSchema> {
+export function eventMessage(event: StoredEvent, { number, name }: StreamName, status?: EventStatus): Event {
   const { seq, type, attributes, orderingKey, contentType } = event;
   return {
+    $typeName: 'switchgear.bus.v1.Event',
     eventId: eventId({ number, seq }),
     stream: name,
     seq: BigInt(seq),
@@ -64,7 +61,7 @@ export function eventMessage(
   };
 }
 
-function bodyMessage({ form, body }: StoredEvent): MessageInitShape<typeof EventSchema>['body'] {
+function bodyMessage({ form, body }: StoredEvent): Event['body'] {
   return form === 'json' ? { case: 'json', value: jsonFrom(body) } : { case: 'data', value: body };
 }
 
@@ -76,8 +73,9 @@ export function jsonFrom(body: Uint8Array): JsonObject {
 export function leasedMessage(
   { event, attempt, lease, deadlineMs }: LeasedEvent,
   { number, stream: name, group }: GroupPlace,
-): MessageInitShape<typeof LeasedEventSchema> {
+): LeasedEventMessage {
   return {
+    $typeName: 'switchgear.bus.v1.LeasedEvent',
     event: eventMessage(event, { number, name }, 'leased'),
     leaseToken: leaseToken({ lease, group }),
     attempt,
@@ -89,8 +87,9 @@ export function leasedMessage(
 export function writtenMessage(
   { seq, duplicate, createTimeMs }: WrittenEvent,
   { number }: StreamName,
-): MessageInitShape<typeof WrittenEventSchema> {
+): WrittenEventMessage {
   return {
+    $typeName: 'switchgear.bus.v1.WrittenEvent',
     eventId: eventId({ number, seq }),
     seq: BigInt(seq),
     duplicate,

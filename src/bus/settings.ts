@@ -3,7 +3,6 @@
  * unset stays as it is in `base`: the defaults at creation, what is stored at a change.
  */
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import {
   type EventFilter as EventFilterMessage,
   type GroupSchema,
@@ -14,6 +13,7 @@ import {
   type StreamSettings as StreamSettingsMessage,
 } from '../../gen/switchgear/bus/v1/bus_pb.js';
 import { Fault } from '../fault.js';
+import { timestampFromMs } from '../timestamp.js';
 import type { EventFilter, Group, GroupSettings, Position, Stream, StreamSettings } from './event.js';
 import { countFrom, durationFromMs, durationMs, timestampMs } from './numbers.js';
 

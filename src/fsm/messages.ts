@@ -3,7 +3,7 @@
  * here. Versions and counts are int64 in the messages and safe integers inside.
  */
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type Timestamp, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import type { Timestamp } from '@bufbuild/protobuf/wkt';
 import {
   type AppliedTransitionSchema,
   Change_Kind,
@@ -14,10 +14,10 @@ import {
   type ConfigurationWarningSchema,
   type Event as EventMessage,
   type EventOutcome,
-  EventOutcomeSchema,
   type FiniteStateMachineSchema,
 } from '../../gen/switchgear/fsm/v1/fsm_pb.js';
 import type { SendEventRequest } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
+import { timestampFromMs } from '../timestamp.js';
 import {
   allowedEvents,
   type Configuration,
@@ -144,6 +144,8 @@ export interface Addressee {
   readonly eventId: string;
 }
 
+const OUTCOME = 'switchgear.fsm.v1.EventOutcome';
+
 export type OutcomeAnswer = Exclude<Answer, { kind: 'event_id_reused' }>;
 
 /** `configuration` is the one named in a `not_allowed` outcome, and is needed for that kind only. */
@@ -152,43 +154,54 @@ export function outcomeMessage(
   answer: OutcomeAnswer,
   configuration: Configuration | undefined,
 ): EventOutcome {
+  const about = { $typeName: OUTCOME, configurationName, fsmId, eventId } as const;
   if (answer.kind === 'configuration_not_found')
-    return create(EventOutcomeSchema, {
-      configurationName,
-      fsmId,
-      eventId,
-      result: { case: 'configurationNotFound', value: {} },
-    });
-  return create(EventOutcomeSchema, {
-    configurationName,
-    fsmId,
-    eventId,
+    return {
+      ...about,
+      replayed: false,
+      result: { case: 'configurationNotFound', value: { $typeName: `${OUTCOME}.ConfigurationNotFound` } },
+    };
+  return {
+    ...about,
     replayed: answer.replayed,
     evaluateTime: timestampFromMs(answer.outcome.timeMs),
     result: resultOf(answer.outcome, configuration),
-  });
+  };
 }
 
-function resultOf(
-  outcome: Outcome,
-  configuration: Configuration | undefined,
-): MessageInitShape<typeof EventOutcomeSchema>['result'] {
+function resultOf(outcome: Outcome, configuration: Configuration | undefined): EventOutcome['result'] {
   switch (outcome.kind) {
     case 'applied': {
       const { from, to, version } = outcome;
-      return { case: 'applied', value: { from, to, version: BigInt(version) } };
+      const value = { $typeName: `${OUTCOME}.Applied`, from, to, version: BigInt(version) } as const;
+      return { case: 'applied', value };
     }
     case 'not_allowed': {
       const { state, version } = outcome;
       const allowed = configuration ? allowedEvents(configuration, state) : [];
-      return { case: 'eventNotAllowed', value: { state, version: BigInt(version), allowedEvents: allowed } };
+      return {
+        case: 'eventNotAllowed',
+        value: {
+          $typeName: `${OUTCOME}.EventNotAllowed`,
+          state,
+          version: BigInt(version),
+          allowedEvents: allowed,
+        },
+      };
     }
     case 'version_mismatch': {
       const { actualState, actualVersion } = outcome;
-      return { case: 'versionMismatch', value: { actualState, actualVersion: BigInt(actualVersion) } };
+      return {
+        case: 'versionMismatch',
+        value: {
+          $typeName: `${OUTCOME}.VersionMismatch`,
+          actualState,
+          actualVersion: BigInt(actualVersion),
+        },
+      };
     }
     case 'fsm_not_found':
-      return { case: 'fsmNotFound', value: {} };
+      return { case: 'fsmNotFound', value: { $typeName: `${OUTCOME}.FsmNotFound` } };
   }
 }
 
