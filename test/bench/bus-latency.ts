@@ -27,7 +27,6 @@ export async function latency(store: Store, echoPerSecond: number): Promise<void
       stream,
       connections: 2,
       workersPerConnection: 2,
-      areLean: true,
       onBody,
     });
     workers.start();

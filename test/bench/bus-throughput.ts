@@ -13,7 +13,7 @@ import { CpuMeter, compare, turn } from './turns.js';
 /** Events of a batch and of a frame, and jobs of a bulk. */
 export const BATCH_EVENTS = 100;
 const STREAMS = 8;
-const BATCH_SHAPE = { connections: 2, callers: 4 };
+const BATCH_SHAPE = { connections: 2, callers: 4, isLean: true };
 /** Worked off in a turn, by us and by BullMQ. */
 const DELIVERED = isShort ? 20_000 : 100_000;
 /**

@@ -1,18 +1,15 @@
 /**
- * Workers of a group as lean as load.ts: each keeps one ProcessEvents open and marks every frame with
- * one MarkEvents, as bytes. Loopback only.
+ * Workers of a group, as lean as can be: each keeps one ProcessEvents open and marks every frame with one
+ * MarkEvents, as bytes. By grpc-js they took so much of the processors that a fifth fewer events went through.
  */
 import { marksOf } from './bus-frames.js';
 import { PATH, processRequest, type WorkerShape } from './bus-requests.js';
-import { GrpcJsClient } from './channel.js';
 import { LeanClient } from './lean-client.js';
 
 export interface WorkersOptions extends WorkerShape {
   readonly address: string;
   readonly connections: number;
   readonly workersPerConnection: number;
-  /** Whether they shall take as little of the processor as they can: for times, not for rates. */
-  readonly areLean?: boolean;
   /** Called as soon as a frame is there, with where the bytes of each body begin. */
   onBody?(frame: Buffer, from: number): void;
 }
@@ -21,17 +18,15 @@ export class Workers {
   /** Events that were marked and whose answer came. */
   marked = 0;
   readonly #options: WorkersOptions;
-  readonly #clients: (GrpcJsClient | LeanClient)[];
+  readonly #clients: LeanClient[];
   readonly #ends: (() => void)[] = [];
   #onMarked = (): void => {};
   #failure: Error | undefined;
 
   constructor(options: WorkersOptions) {
     this.#options = options;
-    const { address, connections, areLean } = options;
-    this.#clients = Array.from({ length: connections }, () =>
-      areLean ? new LeanClient(address) : new GrpcJsClient(address),
-    );
+    const { address, connections } = options;
+    this.#clients = Array.from({ length: connections }, () => new LeanClient(address));
   }
 
   start(): void {
@@ -58,7 +53,7 @@ export class Workers {
     for (const client of this.#clients) client.close();
   }
 
-  #mark(client: GrpcJsClient | LeanClient, frame: Buffer): void {
+  #mark(client: LeanClient, frame: Buffer): void {
     const { onBody } = this.#options;
     const { request, count } = marksOf(frame, onBody && ((from) => onBody(frame, from)));
     client.unary(PATH.mark, request, (error) => {

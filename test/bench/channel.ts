@@ -16,12 +16,14 @@ export function openStream(client: grpc.Client, path: string, request: Buffer) {
   return call.on('error', () => {});
 }
 
-/** What workers call through: by this, or by as little as can be (lean-client.ts). */
+/** Calls as a program makes them; lean-client.ts makes them with as little as can be. */
 export class GrpcJsClient {
   readonly #client: grpc.Client;
+  readonly #metadata = new grpc.Metadata();
 
-  constructor(address: string) {
+  constructor(address: string, authorization?: string) {
     this.#client = connect(address);
+    if (authorization) this.#metadata.set('authorization', authorization);
   }
 
   close(): void {
@@ -30,13 +32,8 @@ export class GrpcJsClient {
 
   /** Calls back once, with an error unless the status is OK. */
   unary(path: string, request: Buffer, onEnd: (error: Error | undefined) => void): void {
-    this.#client.makeUnaryRequest(path, same, same, request, (error) => onEnd(error ?? undefined));
-  }
-
-  /** Calls back for each answer of a stream, whose end is no error; returns what ends it. */
-  serverStream(path: string, request: Buffer, onAnswer: (answer: Buffer) => void): () => void {
-    const call = openStream(this.#client, path, request);
-    call.on('data', onAnswer);
-    return () => call.cancel();
+    this.#client.makeUnaryRequest(path, same, same, request, this.#metadata, (error) =>
+      onEnd(error ?? undefined),
+    );
   }
 }

@@ -3,7 +3,6 @@ import { createClient } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { FsmService } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';
 import { survival } from './garbage.js';
-import { Load } from './load.js';
 import {
   DOCUMENTED_ECHO_PER_SECOND,
   isShort,
@@ -17,6 +16,7 @@ import {
 import { eventFrames, NAME, sendEvents, sendV1betaEvents } from './requests.js';
 import { seed } from './seed.js';
 import type { Measurable, Servers, Store } from './servers.js';
+import { streamLoad } from './stream-load.js';
 import { CpuMeter, compare, halfLoad, turn } from './turns.js';
 
 const MACHINES = 1_000;
@@ -79,10 +79,8 @@ async function v1beta(echo: Measurable, store: Store): Promise<void> {
 async function streaming(store: Store): Promise<void> {
   const stream = async () => {
     const next = eventFrames(MACHINES, FRAME_EVENTS);
-    const load = new Load({ address: store.address, path: STREAM, next }, { connections: 2, callers: 1 });
-    const measured = await load.stream(SECONDS, 8, FRAME_EVENTS);
-    load.close();
-    return measured;
+    const frames = await streamLoad({ address: store.address, path: STREAM, next }, 2, SECONDS);
+    return { perSecond: frames * FRAME_EVENTS };
   };
   const { perSecond, ratio } = await compare(stream, () => turn(store, SEND, sendEvents(MACHINES)));
   report({
@@ -174,16 +172,12 @@ async function bytes(store: Store): Promise<void> {
   const empty = await store.size();
   await seed(store, machines, 1_000_000);
   const idle = await store.size();
-  const load = new Load(
-    { address: store.address, path: STREAM, next: eventFrames(MACHINES, FRAME_EVENTS) },
-    { connections: 1, callers: 1 },
-  );
-  const { perSecond } = await load.stream(SECONDS, 8, FRAME_EVENTS);
-  load.close();
+  const target = { address: store.address, path: STREAM, next: eventFrames(MACHINES, FRAME_EVENTS) };
+  const events = (await streamLoad(target, 1, SECONDS)) * SECONDS * FRAME_EVENTS;
   const full = await store.size();
   report({
     work: `Bytes on ${store.label}: an idle machine, an event`,
-    figure: `${Math.round((idle - empty) / machines)}, ${Math.round((full - idle) / (perSecond * SECONDS))}`,
+    figure: `${Math.round((idle - empty) / machines)}, ${Math.round((full - idle) / events)}`,
     gate: '',
     goal: '',
     holds: true,

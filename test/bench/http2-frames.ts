@@ -27,7 +27,8 @@ export const FIRST_WINDOW_BYTES = 65_535;
 const MAX_PAYLOAD_BYTES = 16_384;
 /** Reason of a reset: the caller wants no more. */
 const CANCEL = 8;
-const SETTING = { headerTableBytes: 1, push: 2, windowBytes: 4 } as const;
+const SETTING = { headerTableBytes: 1, push: 2, calls: 3, windowBytes: 4 } as const;
+const SETTING_BYTES = 6;
 
 export interface Frame {
   readonly type: number;
@@ -74,16 +75,23 @@ export function hello(): Buffer {
     [SETTING.push, 0],
     [SETTING.windowBytes, MAX_WINDOW_BYTES],
   ];
-  const payload = Buffer.alloc(settings.length * 6);
+  const payload = Buffer.alloc(settings.length * SETTING_BYTES);
   settings.forEach(([name, value], i) => {
-    payload.writeUInt16BE(name, i * 6);
-    payload.writeUInt32BE(value, i * 6 + 2);
+    payload.writeUInt16BE(name, i * SETTING_BYTES);
+    payload.writeUInt32BE(value, i * SETTING_BYTES + 2);
   });
   return Buffer.concat([
     PREFACE,
     frame(FRAME.settings, 0, 0, payload),
     windowUpdate(MAX_WINDOW_BYTES - FIRST_WINDOW_BYTES),
   ]);
+}
+
+/** How many calls may be under way, if the server's settings say so; whoever has more is cut off. */
+export function mostCallsIn(settings: Buffer): number | undefined {
+  for (let at = 0; at < settings.length; at += SETTING_BYTES)
+    if (settings.readUInt16BE(at) === SETTING.calls) return settings.readUInt32BE(at + 2);
+  return undefined;
 }
 
 /** Lets the server send so many bytes more on the connection. */

@@ -15,6 +15,7 @@ import {
   frame,
   hello,
   LAST,
+  mostCallsIn,
   reset,
   tellsOk,
   windowUpdate,
@@ -39,8 +40,9 @@ export class LeanClient {
   readonly #headers = new Map<string, Buffer>();
   readonly #calls = new Map<number, Call>();
   #nextStreamId = 1;
-  /** What the server takes before it tells that it takes more, and what waits for that. */
+  /** What the server takes before it tells that it takes more, how many calls it takes, and what waits for that. */
   #windowBytes = FIRST_WINDOW_BYTES;
+  #mostCalls = Number.POSITIVE_INFINITY;
   readonly #waiting: { streamId: number; headers: Buffer; body: Buffer }[] = [];
   #takenBytes = 0;
 
@@ -106,7 +108,8 @@ export class LeanClient {
 
   #send(): void {
     for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
-      if (next.body.length > this.#windowBytes) return;
+      const underWay = this.#calls.size - this.#waiting.length;
+      if (underWay >= this.#mostCalls || next.body.length > this.#windowBytes) return;
       this.#windowBytes -= next.body.length;
       this.#waiting.shift();
       this.#socket.write(call(next.streamId, next.headers, next.body));
@@ -131,8 +134,12 @@ export class LeanClient {
         this.#send();
         return;
       case FRAME.settings:
+        if (flags & LAST) return;
+        this.#mostCalls = mostCallsIn(payload) ?? this.#mostCalls;
+        this.#socket.write(frame(type, LAST, 0, EMPTY));
+        return;
       case FRAME.ping:
-        if (!(flags & LAST)) this.#socket.write(frame(type, LAST, 0, type === FRAME.ping ? payload : EMPTY));
+        if (!(flags & LAST)) this.#socket.write(frame(type, LAST, 0, payload));
         return;
       case FRAME.goAway:
         this.#socket.end();
@@ -150,6 +157,7 @@ export class LeanClient {
     const what = this.#calls.get(streamId);
     this.#calls.delete(streamId);
     what?.onEnd(isOk);
+    this.#send();
   }
 
   #endAll(): void {

@@ -1,17 +1,17 @@
 /**
- * As much load on one unary or streaming rpc as it takes, as bytes: what is measured is the server, so a request costs the
+ * As much load on one unary rpc as it takes, as bytes: what is measured is the server, so a request costs the
  * driver one copy of a template with the ids written into it. Loopback only, ended by time.
  */
-import * as grpc from '@grpc/grpc-js';
-import { connect } from './channel.js';
-
-const same = (bytes: Buffer): Buffer => bytes;
+import { GrpcJsClient } from './channel.js';
+import { LeanClient } from './lean-client.js';
 
 /** How the load is spread. */
 export interface Shape {
   readonly connections: number;
   /** Callers on each connection, each with one call under way. */
   readonly callers: number;
+  /** Whether they take as little of the processor as they can; otherwise they call by grpc-js. */
+  readonly isLean?: boolean;
 }
 
 export interface Target {
@@ -30,17 +30,20 @@ export interface Measured {
   readonly p99Ms: number;
 }
 
+type Client = GrpcJsClient | LeanClient;
+
 export class Load {
-  readonly #clients: grpc.Client[];
+  readonly #clients: Client[];
   readonly #target: Target;
   readonly #shape: Shape;
-  readonly #metadata = new grpc.Metadata();
 
   constructor(target: Target, shape: Shape) {
+    const { address, authorization } = target;
     this.#target = target;
     this.#shape = shape;
-    if (target.authorization) this.#metadata.set('authorization', target.authorization);
-    this.#clients = Array.from({ length: shape.connections }, () => connect(target.address));
+    this.#clients = Array.from({ length: shape.connections }, () =>
+      shape.isLean ? new LeanClient(address, authorization) : new GrpcJsClient(address, authorization),
+    );
   }
 
   close(): void {
@@ -51,7 +54,7 @@ export class Load {
   async full(seconds: number): Promise<Measured> {
     const times: number[] = [];
     const endMs = performance.now() + seconds * 1_000;
-    const caller = async (client: grpc.Client) => {
+    const caller = async (client: Client) => {
       while (performance.now() < endMs) times.push(await this.#call(client));
     };
     const callers = this.#clients.flatMap((client) =>
@@ -62,33 +65,11 @@ export class Load {
     return summary(Float64Array.from(times), performance.now() - startMs);
   }
 
-  /** Frames of `eventsPerFrame` events on one stream a connection, `window` frames under way on each. */
-  async stream(seconds: number, window: number, eventsPerFrame: number): Promise<Measured> {
-    const endMs = performance.now() + seconds * 1_000;
-    let frames = 0;
-    const startMs = performance.now();
-    const one = (client: grpc.Client) =>
-      new Promise<void>((resolve, reject) => {
-        const call = client.makeBidiStreamRequest(this.#target.path, same, same);
-        call.on('data', () => {
-          frames++;
-          if (performance.now() < endMs) call.write(this.#target.next());
-          else call.end();
-        });
-        call.on('end', resolve).on('error', reject);
-        for (let i = 0; i < window; i++) call.write(this.#target.next());
-      });
-    await Promise.all(this.#clients.map(one));
-    const perSecond = (frames * eventsPerFrame * 1_000) / (performance.now() - startMs);
-    return { perSecond, p50Ms: Number.NaN, p99Ms: Number.NaN };
-  }
-
   /** One call; resolves with how long it took, in milliseconds. */
-  #call(client: grpc.Client): Promise<number> {
+  #call(client: Client): Promise<number> {
     const startMs = performance.now();
     return new Promise((resolve, reject) => {
-      const { path } = this.#target;
-      client.makeUnaryRequest(path, same, same, this.#target.next(), this.#metadata, (error) =>
+      client.unary(this.#target.path, this.#target.next(), (error) =>
         error ? reject(error) : resolve(performance.now() - startMs),
       );
     });
