@@ -3,7 +3,7 @@
  * the hashes that tell a repeat from another event under the same id. A body is copied, since the message
  * is a view on the network's buffer; hashes are made only for those who gave an id.
  */
-import { createHash, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 import type { NewEvent as NewEventMessage } from '../../gen/switchgear/bus/v1/bus_pb.js';
 import { Fault } from '../fault.js';
@@ -71,10 +71,12 @@ function contentTypeOf({ contentType, body }: NewEventMessage): string {
 function bodyHash(message: NewEventMessage): string {
   const { type, attributes, orderingKey, body } = message;
   const header = [type, sorted(attributes), orderingKey, contentTypeOf(message), body.case ?? 'data'];
-  const digest = createHash('sha256').update(JSON.stringify(header));
-  if (body.case === 'json') digest.update(JSON.stringify(sorted(body.value)));
-  else digest.update(body.value ?? '');
-  return digest.digest('base64url').slice(0, 22);
+  const text = JSON.stringify(header);
+  const all =
+    body.case === 'json'
+      ? text + JSON.stringify(sorted(body.value))
+      : Buffer.concat([Buffer.from(text), body.value ?? new Uint8Array()]);
+  return hash('sha256', all, 'base64url').slice(0, 22);
 }
 
 function sorted(value: JsonValue): unknown {

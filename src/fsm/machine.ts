@@ -98,7 +98,7 @@ export interface Decision {
   /** What to keep for (machine, event id); undefined = write nothing. */
   readonly store?: StoredOutcome;
   /** The machine's new state and version; undefined = it does not move. */
-  readonly move?: { state: string; version: number };
+  readonly move?: { state: string; version: number } | undefined;
 }
 
 /**
@@ -117,12 +117,11 @@ export function decide(
 ): Decision {
   if (earlier && isFinal(earlier.outcome)) return recall(command, earlier);
   const outcome = evaluate(machine, edges, command, nowMs);
-  const decision: Decision = {
+  return {
     answer: { kind: 'outcome', outcome, replayed: false },
     store: { outcome, bodyHash: command.bodyHash, uid: machine?.uid ?? '' },
+    move: outcome.kind === 'applied' ? { state: outcome.to, version: outcome.version } : undefined,
   };
-  if (outcome.kind !== 'applied') return decision;
-  return { ...decision, move: { state: outcome.to, version: outcome.version } };
 }
 
 function recall(command: Command, earlier: StoredOutcome): Decision {

@@ -129,8 +129,13 @@ export function eventFrom(message: EventMessage, eventId: string, nowMs: number)
 
 export function commandFrom(request: SendEventRequest, event: Event): Command {
   const { expectedVersion, expectedState } = request;
+  const { eventId, name, originator, details, timestampUs } = event;
   return {
-    ...event,
+    eventId,
+    name,
+    originator,
+    details,
+    timestampUs,
     bodyHash: bodyHash(event),
     expectedVersion: expectedVersion === undefined ? undefined : Number(expectedVersion),
     expectedState,
@@ -145,6 +150,10 @@ export interface Addressee {
 }
 
 const OUTCOME = 'switchgear.fsm.v1.EventOutcome';
+const NO_CONFIGURATION: EventOutcome['result'] = {
+  case: 'configurationNotFound',
+  value: { $typeName: `${OUTCOME}.ConfigurationNotFound` },
+};
 
 export type OutcomeAnswer = Exclude<Answer, { kind: 'event_id_reused' }>;
 
@@ -154,18 +163,15 @@ export function outcomeMessage(
   answer: OutcomeAnswer,
   configuration: Configuration | undefined,
 ): EventOutcome {
-  const about = { $typeName: OUTCOME, configurationName, fsmId, eventId } as const;
-  if (answer.kind === 'configuration_not_found')
-    return {
-      ...about,
-      replayed: false,
-      result: { case: 'configurationNotFound', value: { $typeName: `${OUTCOME}.ConfigurationNotFound` } },
-    };
+  const isOutcome = answer.kind === 'outcome';
   return {
-    ...about,
-    replayed: answer.replayed,
-    evaluateTime: timestampFromMs(answer.outcome.timeMs),
-    result: resultOf(answer.outcome, configuration),
+    $typeName: OUTCOME,
+    configurationName,
+    fsmId,
+    eventId,
+    replayed: isOutcome && answer.replayed,
+    evaluateTime: isOutcome ? timestampFromMs(answer.outcome.timeMs) : undefined,
+    result: isOutcome ? resultOf(answer.outcome, configuration) : NO_CONFIGURATION,
   };
 }
 

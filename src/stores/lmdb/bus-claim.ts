@@ -27,7 +27,7 @@ export class BusClaims {
       ({ delivery, log }, job): ClaimAnswer => {
         const { nowMs, stream } = job;
         const outcome = claim(delivery, log, request, { nowMs, nextLease: () => stream.nextLease() });
-        return outcome.kind === 'claimed' ? { ...outcome, nowMs } : outcome;
+        return outcome.kind === 'claimed' ? { nowMs, ...outcome } : outcome;
       },
     );
   }
@@ -37,7 +37,7 @@ export class BusClaims {
     if (!loaded?.delivery) return undefined;
     const nowMs = this.#context.clock.nowMs();
     const idle = idleClaim(loaded.delivery, loaded, request, nowMs);
-    return idle && { ...idle, nowMs };
+    return idle && { nowMs, ...idle };
   }
 
   async accept(

@@ -58,7 +58,7 @@ export class FsmMachines {
     const ledger = this.#context.ledger(batch);
     const record = firstRecord(wanted, ledger.nextSerial(), batch.nowMs);
     batch.put(machineKey(no, id), encodeMachine(record));
-    batch.put(listedKey(no, { ...record, id }), 0);
+    batch.put(listedKey(no, { id, ...record }), 0);
     ledger.count(no, record.state, record.configurationVersion, 1);
     ledger.append(no, name, { ...changeOf(id, record, batch.nowMs), kind: 'created', to: record.state });
     return { kind: 'created', machine: machineOf(name, id, record) };
@@ -77,7 +77,7 @@ export class FsmMachines {
     if (uid !== undefined && uid !== record.uid) return { kind: 'uid_mismatch', uid: record.uid };
     const ledger = this.#context.ledger(batch);
     batch.remove(machineKey(no, id));
-    batch.remove(listedKey(no, { ...record, id }));
+    batch.remove(listedKey(no, { id, ...record }));
     abandonHistory(batch, record);
     ledger.count(no, record.state, record.configurationVersion, -1);
     ledger.append(no, name, { ...changeOf(id, record, batch.nowMs), kind: 'deleted', from: record.state });
