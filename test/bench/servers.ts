@@ -67,10 +67,18 @@ async function startEcho(): Promise<Measurable> {
   };
 }
 
-/** @param flags beside where it keeps its data */
-export async function startOnLmdb(flags: readonly string[] = []): Promise<Store> {
+export interface LmdbStore extends Store, Product {}
+
+/**
+ * @param flags beside where it keeps its data
+ * @param nodeFlags beside those that it is always started with
+ */
+export async function startOnLmdb(
+  flags: readonly string[] = [],
+  nodeFlags: readonly string[] = [],
+): Promise<LmdbStore> {
   const dataDir = join(temporaryDirectory('bench'), 'data');
-  const started = await startProduct(['--data', dataDir, ...flags]);
+  const started = await startProduct(['--data', dataDir, ...flags], nodeFlags);
   const size = async () => statSync(join(dataDir, 'data.mdb')).blocks * 512;
   return { ...started, label: 'LMDB', size };
 }
