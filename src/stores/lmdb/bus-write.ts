@@ -63,7 +63,8 @@ function writeIn(job: BusJob, events: readonly NewEvent[], options: WriteOptions
   const draft = draftOf(job, events, options);
   if ('kind' in draft) return draft;
   if (draft.fresh.length === 0) return { kind: 'written', events: draft.written };
-  const lapses = dueLapses(job, recordCount(draft) + FORGOTTEN_BESIDE);
+  // Where nothing is remembered, there is nothing to look for. The sweeper finds what is left all the same.
+  const lapses = job.stream.state.records === 0 ? [] : dueLapses(job, recordCount(draft) + FORGOTTEN_BESIDE);
   const refusal = refusalOf(job, draft, lapses, options);
   if (refusal) return refusal;
   append(job, draft, lapses);
