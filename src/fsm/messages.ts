@@ -129,6 +129,7 @@ export function eventFrom(message: EventMessage, eventId: string, nowMs: number)
 
 export function commandFrom(request: SendEventRequest, event: Event): Command {
   const { expectedVersion, expectedState } = request;
+  // Each by its name: new properties behind a spread cost a hidden class an event (test/bench/garbage.ts).
   const { eventId, name, originator, details, timestampUs } = event;
   return {
     eventId,

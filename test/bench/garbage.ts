@@ -1,7 +1,7 @@
 /**
  * Of what the server allocates for events, the share that outlives a scavenge, as V8 tells it. Nearly all of a
- * call is dead when it is answered; what is not fills the old generation, whose collection stops the server for
- * 100 to 500 ms, and may keep other dead calls alive, which every scavenge then copies: both show in the slowest
+ * call is dead when it is answered; what is not fills the old generation, whose collection stopped the server for
+ * 120 to 180 ms, and may keep other dead calls alive, which every scavenge then copies: both show in the slowest
  * calls. A burst comes first: what it leaves behind must not stay.
  */
 import { Pace } from './pace.js';
@@ -21,7 +21,7 @@ const SECONDS = 6;
 const SCAVENGES = 10;
 /**
  * Where both are as they should be 1 to 2 % live on. An object spread with new properties behind it, for each
- * event once, makes that 6 to 7 %: Node 20 makes a hidden class for each such object.
+ * event once, makes that 5 to 7 %: Node 20 makes a hidden class for each such object.
  */
 const MOST = 0.04;
 

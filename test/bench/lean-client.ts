@@ -85,7 +85,11 @@ export class LeanClient {
     };
     const streamId = this.#open(path, request, { onBytes, onEnd: () => {} });
     return () => {
-      if (this.#calls.delete(streamId)) this.#socket.write(reset(streamId));
+      if (!this.#calls.delete(streamId)) return;
+      const at = this.#waiting.findIndex((each) => each.streamId === streamId);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      else this.#socket.write(reset(streamId));
+      this.#send();
     };
   }
 
@@ -161,6 +165,7 @@ export class LeanClient {
   }
 
   #endAll(): void {
+    this.#waiting.length = 0;
     for (const streamId of this.#calls.keys()) this.#end(streamId, false);
   }
 }
