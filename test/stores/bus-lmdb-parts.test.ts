@@ -55,6 +55,8 @@ class Bench {
   #opened: { db: Database; writer: Writer; store: LmdbBusStore };
   /** The next commit fails, and nothing of it is kept. */
   failsNext = false;
+  /** So many writes to the database work, and then one throws. */
+  putsLeft = Number.POSITIVE_INFINITY;
   /** Reads throw while it says so. */
   isUnreadable = (): boolean => false;
 
@@ -86,6 +88,10 @@ class Bench {
       if (this.isUnreadable()) throw new Error('cannot be read');
       return db.get(key);
     };
+    const put = (key: Buffer, value: unknown) => {
+      if (this.putsLeft-- <= 0) throw new Error('cannot be written');
+      return db.put(key, value);
+    };
     const transaction = (run: () => void) => {
       if (!this.failsNext) return db.transaction(run);
       this.failsNext = false;
@@ -98,6 +104,7 @@ class Bench {
     return new Proxy(db, {
       get: (target, name) => {
         if (name === 'get') return get;
+        if (name === 'put') return put;
         if (name === 'transaction') return transaction;
         const value = Reflect.get(target, name) as unknown;
         return typeof value === 'function' ? value.bind(target) : value;
@@ -233,6 +240,22 @@ describe('an embedded bus whose commit fails', () => {
       reason: 'STORE_FULL',
     });
     expect(await bench.store.listGroups(number, never)).toEqual({ kind: 'groups', groups: [] });
+  });
+});
+
+describe('a batch that is cut short', () => {
+  const written = async (putsLeft: number) => {
+    const number = await givenGroup(bench.store);
+    bench.putsLeft = putsLeft;
+    return write(bench.store, number, newEvents(5));
+  };
+
+  it('leaves it open what has happened when half of it is committed all the same', async () => {
+    await expect(written(2)).rejects.toMatchObject({ reason: 'EFFECT_UNKNOWN' });
+  });
+
+  it('has changed nothing when nothing of it was written', async () => {
+    await expect(written(0)).rejects.toMatchObject({ reason: 'STORE_UNAVAILABLE' });
   });
 });
 
