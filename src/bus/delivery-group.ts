@@ -160,7 +160,7 @@ export class DeliveryGroup {
   setDeadline(row: Row, dueMs: number): void {
     row.dueMs = dueMs;
     this.deadlines.moved(row);
-    this.changes.rows.add(row.seq);
+    this.changes.rows.add(row);
     if (row.at === 0) this.changes.wakes = true;
   }
 
@@ -168,7 +168,7 @@ export class DeliveryGroup {
   drop(row: Row, nowMs: number): void {
     this.#unplace(row);
     this.rows.delete(row.seq);
-    this.changes.rows.add(row.seq);
+    this.changes.rows.add(row);
     if (row.isReplayed) this.changes.copies.set(row.seq, false);
     const next = row.key === '' ? undefined : this.lines.pass(row);
     if (next) this.again(next, 'ready', { attempts: next.attempts, dueMs: nowMs, sinceMs: nowMs });
@@ -268,7 +268,7 @@ export class DeliveryGroup {
   #place(row: Row, state: RowState): void {
     row.state = state;
     this.#index(row);
-    this.changes.rows.add(row.seq);
+    this.changes.rows.add(row);
     if (state === 'retry' || state === 'ready' || (state === 'leased' && row.at === 0))
       this.changes.wakes = true;
   }

@@ -22,6 +22,8 @@ export interface Row {
   place: number;
   /** Index in the queue that it is in. */
   at: number;
+  /** Where a store has written it; nothing to the rules. */
+  kept: object | undefined;
 }
 
 /** What one claim handed out. */
@@ -68,5 +70,6 @@ export function newRow(row: NewRow): Row {
     lease: row.lease,
     place: row.place ?? 0,
     at: -1,
+    kept: undefined,
   };
 }

@@ -2,13 +2,14 @@
  * What has changed of a group since a store last asked: which of its facts, not how. A store writes each
  * as it stands then, so that a row that came and went in between is one removal.
  */
-import type { Death } from './delivery-row.js';
+import type { Death, Row } from './delivery-row.js';
 
 export class GroupChanges {
   head = false;
   /** By how much the head's count of events trimmed unprocessed has grown. */
   trimmed = 0;
-  readonly rows = new Set<number>();
+  /** Those that came, moved or went; of two of one sequence the one that went is first. */
+  readonly rows = new Set<Row>();
   readonly exceptions = new Set<number>();
   readonly consumers = new Set<string>();
   /** With whether the event is the group's own copy. */

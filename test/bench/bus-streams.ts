@@ -4,7 +4,7 @@ import { createGrpcTransport } from '@connectrpc/connect-node';
 import { BusService } from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import { batches, PATH } from './bus-requests.js';
 import { connect } from './channel.js';
-import type { Measurable } from './servers.js';
+import { type Measurable, quiet } from './servers.js';
 
 export type Bus = Client<typeof BusService>;
 
@@ -14,7 +14,10 @@ export function busOf({ address }: Measurable): Bus {
 
 let streams = 0;
 
-/** Runs `work` with streams of its own. */
+/**
+ * Runs `work` with streams of its own. They are deleted after it and not between its turns: what they hold is
+ * swept in the background, which would slow down what is measured then, and so that is waited for as well.
+ */
 export async function withStreams<T>(
   server: Measurable,
   count: number,
@@ -27,6 +30,7 @@ export async function withStreams<T>(
     return await work(names);
   } finally {
     await Promise.all(names.map((name) => bus.deleteStream({ name })));
+    await quiet(server);
   }
 }
 

@@ -4,9 +4,9 @@
  */
 import type { BullMq } from './bullmq.js';
 import { batches, PATH, writes } from './bus-requests.js';
-import { fill, withStream, withStreams } from './bus-streams.js';
+import { fill, withStreams } from './bus-streams.js';
 import { Workers } from './bus-workers.js';
-import { isShort, percent, rate, report } from './report.js';
+import { isShort, percent, rate, report, TURNS } from './report.js';
 import type { Measurable, Store } from './servers.js';
 import { CpuMeter, compare, turn } from './turns.js';
 
@@ -49,15 +49,16 @@ export async function writeEvent(echo: Measurable, store: Store): Promise<void> 
 
 export async function writeEvents(store: Store, bullMq: BullMq): Promise<void> {
   const cpu = new CpuMeter(store);
-  const ours = () =>
-    withStream(store, (stream) =>
+  const { perSecond, otherPerSecond, ratio } = await withStreams(store, TURNS, (streams) => {
+    const left = [...streams];
+    const ours = () =>
       cpu.during(async () => {
-        const next = batches(stream, BATCH_EVENTS);
+        const next = batches(left.pop() as string, BATCH_EVENTS);
         const { perSecond } = await turn(store, PATH.writeMany, next, BATCH_SHAPE);
         return { perSecond: perSecond * BATCH_EVENTS };
-      }),
-    );
-  const { perSecond, otherPerSecond, ratio } = await compare(ours, () => bullMq.add(BATCH_EVENTS));
+      });
+    return compare(ours, () => bullMq.add(BATCH_EVENTS));
+  });
   report({
     work: `WriteEvents of ${BATCH_EVENTS} on ${store.label}, of BullMQ's addBulk of ${BATCH_EVENTS}`,
     figure: `${ratio.toFixed(1)} x (${rate(perSecond)}, BullMQ ${rate(otherPerSecond)}; ${cpu.text})`,
@@ -70,14 +71,17 @@ export async function writeEvents(store: Store, bullMq: BullMq): Promise<void> {
 
 export async function deliver(store: Store, bullMq: BullMq): Promise<void> {
   const cpu = new CpuMeter(store);
-  const ours = () =>
-    withStream(store, async (stream) => {
+  // One more, for the first seconds of a process.
+  const { perSecond, otherPerSecond, ratio } = await withStreams(store, TURNS + 1, async (streams) => {
+    const left = [...streams];
+    const ours = async () => {
+      const stream = left.pop() as string;
       await fill(store, stream, DELIVERED);
       return cpu.during(() => workOff(store, stream));
-    });
-  await ours();
-  const theirs = () => bullMq.work(DELIVERED);
-  const { perSecond, otherPerSecond, ratio } = await compare(ours, theirs);
+    };
+    await ours();
+    return compare(ours, () => bullMq.work(DELIVERED));
+  });
   report({
     work: `Deliver and mark in frames of ${BATCH_EVENTS} on ${store.label}, of BullMQ's worker`,
     figure: `${ratio.toFixed(1)} x (${rate(perSecond)}, BullMQ ${rate(otherPerSecond)}; ${cpu.text})`,

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startCommand } from '../support/build.js';
 import { Process, temporaryDirectory } from '../support/processes.js';
@@ -129,6 +130,23 @@ export function cpuSeconds(pid: number): number {
     const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   }
+}
+
+/** Below this share of a core a process has nothing to do; idle ones take 1 %. */
+const QUIET_SHARE = 0.1;
+/** Longer than the pause between two looks of what works in the background. */
+const QUIET_LOOK_MS = 1_500;
+const MAX_QUIET_LOOKS = 40;
+
+/** Resolves when none of its processes has anything to do. */
+export async function quiet({ pids }: Measurable): Promise<void> {
+  const used = () => Object.values(pids).reduce((sum, pid) => sum + cpuSeconds(pid), 0);
+  for (let look = 0; look < MAX_QUIET_LOOKS; look++) {
+    const before = used();
+    await sleep(QUIET_LOOK_MS);
+    if (used() - before < (QUIET_SHARE * QUIET_LOOK_MS) / 1_000) return;
+  }
+  throw new Error('a server does not come to rest');
 }
 
 /** How often its main thread has gone to sleep so far, and so been woken. */

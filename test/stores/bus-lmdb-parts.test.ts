@@ -180,6 +180,34 @@ describe('an embedded bus that is opened again', () => {
     expect(await statuses(bench.store, number)).toEqual(Array(3).fill('unprocessed'));
   });
 
+  it('has each event of a large frame as it stands, whatever became of the others', async () => {
+    const number = await givenGroup(bench.store);
+    await write(bench.store, number, newEvents(200));
+    const leased = await claim(bench.store, number, { maxEvents: 200, claimId: 'mine' });
+    const at = (seq: number) => leased[seq - 1] as LeasedEvent;
+    await markAll(bench.store, number, leased.slice(0, 70));
+    await mark(bench.store, number, at(80), 'retry', { delayMs: 5_000 });
+    await mark(bench.store, number, at(199), 'unprocessed');
+    await bench.reopen();
+    const read = await statuses(bench.store, number);
+    const wanted = (seq: number) =>
+      seq <= 70 ? 'processed' : seq === 80 ? 'retry' : seq === 199 ? 'unprocessed' : 'leased';
+    expect(read).toEqual(Array.from({ length: 200 }, (_, i) => wanted(i + 1)));
+    const stillLeased = leased.filter((_, i) => read[i] === 'leased');
+    expect(await claim(bench.store, number, { claimId: 'mine' })).toEqual(stillLeased);
+    // And so once more, by what was read and not by what was written first.
+    await bench.store.extend(number, GROUP, [{ seq: 129, lease: at(129).lease }], 3_600_000, never);
+    await markAll(bench.store, number, [80, at(91)]);
+    await bench.reopen();
+    bench.clock.advance(120_000);
+    const now = await statuses(bench.store, number);
+    expect(now[79]).toBe('processed');
+    const stillThere = seqsOf(stillLeased);
+    expect(stillThere.map((seq) => now[seq - 1])).toEqual(
+      stillThere.map((seq) => (seq === 91 ? 'processed' : seq === 129 ? 'leased' : 'retry')),
+    );
+  });
+
   it('goes on with what it had still to remove', async () => {
     const stream = await createStream(bench.store);
     await write(bench.store, stream.number, newEvents(500));
@@ -277,6 +305,22 @@ describe('a job that throws', () => {
       ...Array(4).fill('unprocessed'),
     ]);
     expect(await seqsClaimed(bench.store, number, { consumer: 'c2' })).toEqual([3, 4, 5, 6]);
+  });
+});
+
+describe('a frame', () => {
+  it('takes a few records and not one for each event, and leaves none', async () => {
+    const number = await givenGroup(bench.store);
+    await write(bench.store, number, newEvents(100));
+    const before = bench.keys();
+    const leased = await claim(bench.store, number);
+    expect(leased).toHaveLength(100);
+    // Two that the events share, and their consumer.
+    expect(bench.keys() - before).toBe(3);
+    await markAll(bench.store, number, leased.slice(0, 99));
+    expect(bench.keys() - before).toBe(2);
+    await markAll(bench.store, number, leased.slice(99));
+    expect(bench.keys() - before).toBe(0);
   });
 });
 

@@ -15,11 +15,11 @@ import {
   type GroupPlace,
   headKey,
   replayedKey,
-  rowKey,
 } from './bus-keys.js';
 import type { BusLedger } from './bus-ledger.js';
 import type { LoadedGroup } from './bus-loaded.js';
-import { encodeDeath, encodeHead, encodeRow } from './bus-records.js';
+import { encodeDeath, encodeHead } from './bus-records.js';
+import { putRows } from './bus-rows.js';
 
 /** True if something may have become deliverable. */
 export function journal(batch: Batch, ledger: BusLedger, { place, delivery }: LoadedGroup): boolean {
@@ -27,6 +27,7 @@ export function journal(batch: Batch, ledger: BusLedger, { place, delivery }: Lo
   const { changes } = delivery;
   if (!changes.isEmpty) {
     putRows(batch, place, delivery);
+    putRest(batch, place, delivery);
     putDead(batch, place, delivery);
     if (changes.head) ledger.putLate(headKey(place), encodeHead(delivery.head));
     ledger.trimmedUnprocessed += changes.trimmed;
@@ -36,16 +37,7 @@ export function journal(batch: Batch, ledger: BusLedger, { place, delivery }: Lo
   return wakes;
 }
 
-function putRows(
-  batch: Batch,
-  place: GroupPlace,
-  { changes, rows, exceptions, consumers }: DeliveryGroup,
-): void {
-  for (const seq of changes.rows) {
-    const row = rows.get(seq);
-    if (row) batch.put(rowKey(place, seq), encodeRow(row));
-    else batch.remove(rowKey(place, seq));
-  }
+function putRest(batch: Batch, place: GroupPlace, { changes, exceptions, consumers }: DeliveryGroup): void {
   for (const seq of changes.exceptions) {
     if (exceptions.has(seq)) batch.put(exceptionKey(place, seq), true);
     else batch.remove(exceptionKey(place, seq));

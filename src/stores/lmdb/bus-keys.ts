@@ -22,17 +22,18 @@
  * |  01 | dead       | serial(6)                        | seq, attempts, time: in order of death        |
  * |  02 | dead body  | seq(6)                           | the event of a dead letter                    |
  * |  03 | what a seek drops: generation(4), a part of one byte, then                                   |
- * |  00 | row        | seq(6)                           | an event in flight                            |
+ * |  00 | row        | seq(6)                           | an event in flight that nobody has            |
  * |  01 | exception  | seq(6)                           | nothing: the entry is the fact                |
  * |  02 | replayed   | seq(6)                           | the event of a row that was a dead letter     |
  * |  03 | consumer   | consumer                         | its last claim                                |
+ * |  04 | lease      | lease(6), seq(6)                 | some rows of it, the first of that sequence   |
  */
 import { begin, end, number1, number4, number6, type Range, rangeOf, text } from './keys.js';
 
 const TAG = { counters: 0x50, name: 0x51, stream: 0x52, sweep: 0x53, held: 0x58 } as const;
 const IN_STREAM = { state: 0, event: 1, record: 2, lapse: 3, group: 4, held: 5 } as const;
 const IN_GROUP = { head: 0, dead: 1, deadBody: 2, dropped: 3 } as const;
-const DROPPED = { row: 0, exception: 1, replayed: 2, consumer: 3 } as const;
+const DROPPED = { row: 0, exception: 1, replayed: 2, consumer: 3, lease: 4 } as const;
 
 export const BUS_COUNTERS_KEY = Buffer.from([TAG.counters]);
 export const STREAM_NAMES: Range = rangeOf(Buffer.from([TAG.name]));
@@ -203,6 +204,22 @@ export function rowsIn(place: GroupPlace): Range {
   return rangeOf(dropped(place, DROPPED.row));
 }
 
+export function leaseKey(place: GroupPlace, lease: number, seq: number): Buffer {
+  beginDropped(place);
+  number1(DROPPED.lease);
+  number6(lease);
+  number6(seq);
+  return end();
+}
+
+export function leasesIn(place: GroupPlace): Range {
+  return rangeOf(dropped(place, DROPPED.lease));
+}
+
+export function leaseIn(key: Buffer): number {
+  return key.readUIntBE(key.length - 12, 6);
+}
+
 export function exceptionKey(place: GroupPlace, seq: number): Buffer {
   return dropped(place, DROPPED.exception, seq);
 }
@@ -230,7 +247,7 @@ export function consumerIn(key: Buffer): string {
   return key.toString('utf8', 16);
 }
 
-/** The sequence at the end of an event's, a row's or an exception's key. */
+/** The sequence at the end of the key of an event, a row, an exception or rows of a lease. */
 export function seqIn(key: Buffer): number {
   return key.readUIntBE(key.length - 6, 6);
 }

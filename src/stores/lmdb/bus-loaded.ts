@@ -19,7 +19,6 @@ import {
   groupsOf,
   headKey,
   replayedKey,
-  rowsIn,
   seqIn,
   stateKey,
   streamKey,
@@ -32,7 +31,6 @@ import {
   decodeEvent,
   decodeGroup,
   decodeHead,
-  decodeRow,
   decodeState,
   decodeStream,
   type EventTuple,
@@ -40,15 +38,13 @@ import {
   type GroupTuple,
   type HeadTuple,
   newState,
-  type RowTuple,
   type StateTuple,
-  type StoredRow,
   type StreamRecord,
   type StreamState,
   type StreamTuple,
 } from './bus-records.js';
-import type { Database } from './environment.js';
-import type { Range } from './keys.js';
+import { loadRows } from './bus-rows.js';
+import { allIn, type Database } from './environment.js';
 
 export class LoadedStream {
   readonly number: number;
@@ -140,7 +136,7 @@ export function loadDelivery(db: Database, ledger: BusLedger, loaded: LoadedGrou
   const { settings, filter } = record.group;
   const head = ledger.get<HeadTuple>(headKey(place)) ?? [1, 0, 0, 0];
   const delivery = new DeliveryGroup(settings, filter, decodeHead(head));
-  for (const { row, lease } of rowsFirstToLast(db, place)) delivery.restoreRow(row, lease);
+  loadRows(db, place, delivery);
   for (const { key } of allIn(db, exceptionsIn(place))) delivery.exceptions.add(seqIn(key));
   for (const { key, value } of allIn<DeadTuple>(db, deadIn(place)))
     delivery.restoreDeath(decodeDeath(deadSerialIn(key), value));
@@ -149,19 +145,4 @@ export function loadDelivery(db: Database, ledger: BusLedger, loaded: LoadedGrou
     if (consumer) [consumer.claimId, consumer.lastLease] = value;
   }
   return delivery;
-}
-
-/** Those that hold a key before those that wait for it, in the order of their places. */
-function rowsFirstToLast(db: Database, place: GroupPlace): StoredRow[] {
-  const rows: StoredRow[] = [];
-  const waiting: StoredRow[] = [];
-  for (const { key, value } of allIn<RowTuple>(db, rowsIn(place))) {
-    const stored = decodeRow(seqIn(key), value);
-    (stored.row.state === 'waiting' ? waiting : rows).push(stored);
-  }
-  return rows.concat(waiting.sort((a, b) => a.row.place - b.row.place));
-}
-
-function allIn<T>(db: Database, { start, end }: Range): Iterable<{ key: Buffer; value: T }> {
-  return db.getRange({ start, end }) as unknown as Iterable<{ key: Buffer; value: T }>;
 }

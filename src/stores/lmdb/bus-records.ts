@@ -240,47 +240,65 @@ export function decodeHead([cursor, trimmedUnprocessed, droppedDead, lastDeath]:
   return { cursor, trimmedUnprocessed, droppedDead, lastDeath };
 }
 
-const ROW_STATES: readonly RowState[] = ['leased', 'retry', 'ready', 'waiting'];
+const ROW_STATES: readonly RowState[] = ['retry', 'ready', 'waiting'];
 
+/** A row that nobody has. */
 export type RowTuple = [
   state: number,
   attempts: number,
   /** When it is due or, of a waiting row, its place in the line. */
   dueMsOrPlace: number,
-  /** Of a retry since when it is one; of a leased row its lease. */
-  sinceMsOrLease: number,
-  consumer: string,
+  /** Of a retry since when it is one. */
+  sinceMs: number,
   key: string,
   bytes: number,
   isReplayed: boolean,
 ];
 
 export function encodeRow(row: Row): RowTuple {
-  const { state, attempts, key, bytes, isReplayed, lease } = row;
+  const { state, attempts, dueMs, sinceMs, place, key, bytes, isReplayed } = row;
+  const dueMsOrPlace = state === 'waiting' ? place : dueMs;
+  return [ROW_STATES.indexOf(state), attempts, dueMsOrPlace, sinceMs, key, bytes, isReplayed];
+}
+
+export function decodeRow(seq: number, tuple: RowTuple): Row {
+  const [stateNo, attempts, dueMsOrPlace, sinceMs, key, bytes, isReplayed] = tuple;
+  const state = ROW_STATES[stateNo] ?? 'ready';
+  const [dueMs, place] = state === 'waiting' ? [0, dueMsOrPlace] : [dueMsOrPlace, 0];
+  return newRow({ seq, state, attempts, dueMs, sinceMs, place, key, bytes, isReplayed });
+}
+
+type LeasedTuple = [
+  seq: number,
+  attempts: number,
+  dueMs: number,
+  key: string,
+  bytes: number,
+  isReplayed: boolean,
+];
+
+/** Rows that one claim handed out. */
+export type LeaseTuple = [consumer: string, rows: readonly LeasedTuple[]];
+
+export function encodeLease(consumer: string, rows: readonly Row[]): LeaseTuple {
   return [
-    ROW_STATES.indexOf(state),
-    attempts,
-    state === 'waiting' ? row.place : row.dueMs,
-    lease?.number ?? row.sinceMs,
-    lease?.consumer.name ?? '',
-    key,
-    bytes,
-    isReplayed,
+    consumer,
+    rows.map(({ seq, attempts, dueMs, key, bytes, isReplayed }) => [
+      seq,
+      attempts,
+      dueMs,
+      key,
+      bytes,
+      isReplayed,
+    ]),
   ];
 }
 
-export interface StoredRow {
-  readonly row: Row;
-  readonly lease: { readonly number: number; readonly consumer: string } | undefined;
-}
-
-export function decodeRow(seq: number, tuple: RowTuple): StoredRow {
-  const [stateNo, attempts, dueMsOrPlace, sinceMsOrLease, consumer, key, bytes, isReplayed] = tuple;
-  const state = ROW_STATES[stateNo] ?? 'ready';
-  const said = { seq, state, attempts, key, bytes, isReplayed };
-  if (state === 'waiting') return { row: newRow({ ...said, place: dueMsOrPlace }), lease: undefined };
-  const row = newRow({ ...said, dueMs: dueMsOrPlace, sinceMs: state === 'leased' ? 0 : sinceMsOrLease });
-  return { row, lease: state === 'leased' ? { number: sinceMsOrLease, consumer } : undefined };
+export function decodeLease([consumer, tuples]: LeaseTuple): { consumer: string; rows: Row[] } {
+  const rows = tuples.map(([seq, attempts, dueMs, key, bytes, isReplayed]) =>
+    newRow({ seq, state: 'leased', attempts, dueMs, key, bytes, isReplayed }),
+  );
+  return { consumer, rows };
 }
 
 export type ConsumerTuple = [claimId: string, lastLease: number];
