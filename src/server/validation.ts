@@ -1,8 +1,8 @@
 /**
- * Checks requests against the constraints in their protos. One validator serves all: it is made and
- * warmed at start, since the first message of a type costs up to 50 ms to plan and later ones
- * 1.5 us (a SendEventRequest of 60 bytes, test/bench/validation.ts; 2.1 us with the RE2 engine that is the
- * library's default).
+ * Checks requests against the constraints in their protos: a first look passes what is surely well-formed,
+ * and the rest is judged by one validator, made and warmed at start, since the first message of a type costs
+ * up to 50 ms to plan. Of a SendEventRequest of 60 bytes the first look takes 0.8 us and the judge 2.4 us, of
+ * 100 marks 24 us and 130 us (test/bench/validation.ts).
  */
 import { create, type DescField, type DescMessage, type DescService, getOption } from '@bufbuild/protobuf';
 import { type Path, pathToString } from '@bufbuild/protobuf/reflect';
@@ -10,19 +10,29 @@ import { createValidator, type Violation } from '@bufbuild/protovalidate';
 import { type EnumRules, type FieldRules, field as fieldRules } from '../../gen/buf/validate/validate_pb.js';
 import type { Validate } from '../call.js';
 import type { FieldViolation } from '../fault.js';
+import { createQuickCheck } from './quick-check.js';
 
 /** Makes the validator and plans every request of the given services. */
 export function createValidate(services: readonly DescService[]): Validate {
+  const isSurelyValid = createQuickCheck();
+  const judge = createJudge();
+  for (const schema of requestsOf(services)) {
+    isSurelyValid(schema, create(schema));
+    judge(schema, create(schema));
+  }
+  return (schema, message) => (isSurelyValid(schema, message) ? [] : judge(schema, message));
+}
+
+/** Protovalidate, with what callers are told in our words. */
+export function createJudge(): Validate {
   const validator = createValidator({ regexMatch: patternMatcher() });
-  const validate: Validate = (schema, message) => {
+  return (schema, message) => {
     const result = validator.validate(schema, message);
     if (result.kind === 'valid') return [];
     // A rule that cannot be compiled or run is a fault of the proto, not of the caller.
     if (result.kind === 'error') throw result.error;
     return result.violations.map(toFieldViolation);
   };
-  for (const schema of requestsOf(services)) validate(schema, create(schema));
-  return validate;
 }
 
 function requestsOf(services: readonly DescService[]): DescMessage[] {
