@@ -3,15 +3,14 @@
  * one was accepted. A claim that was not is given back at once; one that was accepted late has its
  * deadlines corrected, which the grace of the claim makes a rare thing.
  */
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { LeasedEventSchema } from '../../gen/switchgear/bus/v1/bus_pb.js';
+import type { LeasedEvent } from '../../gen/switchgear/bus/v1/bus_pb.js';
 import { type Claim, type GroupPlace, giveBack } from './claim.js';
 import { cutFrame, frameBytes } from './frames.js';
 import { leasedMessage } from './messages.js';
 import { ACCEPT_GRACE_MS, type BusStore } from './store.js';
 
 /** The events of a frame. */
-export type Frame = MessageInitShape<typeof LeasedEventSchema>[];
+export type Frame = LeasedEvent[];
 
 /** To whom events are handed out, and how. */
 export interface Consumer {

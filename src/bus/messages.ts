@@ -19,7 +19,13 @@ import type { EventStatus, LeasedEvent, Mark, StoredEvent, Stream } from './even
 import { eventId } from './event-id.js';
 import { leaseToken } from './lease-token.js';
 import { groupMessage } from './settings.js';
-import { ACCEPT_GRACE_MS, type DeadLetter, type GroupFacts, type WrittenEvent } from './store.js';
+import {
+  ACCEPT_GRACE_MS,
+  type DeadLetter,
+  type GroupFacts,
+  type ListedEvent,
+  type WrittenEvent,
+} from './store.js';
 
 /** What of a stream is in each of its events. */
 export type StreamName = Pick<Stream, 'number' | 'name'>;
@@ -81,6 +87,19 @@ export function leasedMessage(
     attempt,
     // The store grants a little more, for the way to the caller.
     deadline: timestampFromMs(deadlineMs - ACCEPT_GRACE_MS),
+  };
+}
+
+/** An event that is shown to somebody who does not lease it. */
+export function peekedMessage(
+  { event, status, attempts }: ListedEvent,
+  { number, stream: name }: Pick<GroupPlace, 'number' | 'stream'>,
+): LeasedEventMessage {
+  return {
+    $typeName: 'switchgear.bus.v1.LeasedEvent',
+    event: eventMessage(event, { number, name }, status),
+    leaseToken: '',
+    attempt: attempts,
   };
 }
 

@@ -1,7 +1,6 @@
 /**
  * What a writer says of events, from the messages to plain values: limits that a proto cannot state, and
- * the hashes that tell a repeat from another event under the same id. A body is copied, since the message
- * is a view on the network's buffer; hashes are made only for those who gave an id.
+ * the hashes that tell a repeat from another event under the same id, made only for those who gave one.
  */
 import { hash } from 'node:crypto';
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
@@ -14,7 +13,9 @@ import { STRUCT_MOST_TIMES, structSize } from './struct-size.js';
 /** Of one body, also of what a JSON object takes as a message. */
 export const MAX_BODY_BYTES = 1024 * 1024;
 
-/** `field` is where the message is in the request. */
+const NO_BODY = new Uint8Array();
+
+/** `field` is where the message is in the request; the body is a view on its bytes. */
 export function newEventFrom(message: NewEventMessage, field: string): NewEvent {
   const { type, attributes, orderingKey, dedupeId, body } = message;
   const form = body.case === 'json' ? 'json' : 'data';
@@ -24,7 +25,7 @@ export function newEventFrom(message: NewEventMessage, field: string): NewEvent 
     orderingKey,
     contentType: contentTypeOf(message),
     form,
-    body: body.case === 'json' ? jsonBody(body.value, `${field}.json`) : new Uint8Array(body.value ?? []),
+    body: body.case === 'json' ? jsonBody(body.value, `${field}.json`) : (body.value ?? NO_BODY),
     dedupeId,
     bodyHash: dedupeId === '' ? '' : bodyHash(message),
   };

@@ -3,8 +3,7 @@
  * frame, so a slow reader pauses its stream.
  */
 import { randomUUID } from 'node:crypto';
-import { create } from '@bufbuild/protobuf';
-import * as pb from '../../gen/switchgear/bus/v1/bus_service_pb.js';
+import type * as pb from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import type { Handlers } from '../call.js';
 import { Fault } from '../fault.js';
 import { MAX_PAGE_BYTES } from '../page.js';
@@ -13,7 +12,7 @@ import type { Dispatcher } from './dispatcher.js';
 import { DEFAULT_GROUP } from './event.js';
 import { cutFrame } from './frames.js';
 import { type Consumer, claimBytes, type Frame, handOut, itemBytes } from './hand-out.js';
-import { eventMessage } from './messages.js';
+import { peekedMessage } from './messages.js';
 import { found, mustGetStream } from './missing.js';
 import { durationMs } from './numbers.js';
 import type { BusStore } from './store.js';
@@ -51,12 +50,12 @@ export function processRpcs(options: ProcessOptions): Pick<Handlers<typeof pb.Bu
         throw Fault.invalidField('peek', 'cannot be combined with follow; leave one out');
       const frames = request.peek ? peek : request.follow ? follow : claimAll;
       for await (const events of counted(options, frames(options, request, signal)))
-        yield create(pb.ProcessEventsResponseSchema, { events });
+        yield { $typeName: 'switchgear.bus.v1.ProcessEventsResponse', events };
     },
 
     async *retryEvents(request, { signal }) {
       for await (const events of counted(options, claimRetries(options, request, signal)))
-        yield create(pb.RetryEventsResponseSchema, { events });
+        yield { $typeName: 'switchgear.bus.v1.RetryEventsResponse', events };
     },
   };
 }
@@ -142,11 +141,7 @@ async function* peek(
     const answer = await store.listEvents(number, group, 'unprocessed', fromSeq, limit, signal);
     const { items, nextSeq } = found(answer, name, group);
     const shown = cutFrame(items, ({ event }) => event, itemBytes(place));
-    if (shown.length > 0)
-      yield shown.map(({ event, status, attempts }) => ({
-        event: eventMessage(event, { number, name }, status),
-        attempt: attempts,
-      }));
+    if (shown.length > 0) yield shown.map((listed) => peekedMessage(listed, place));
     fromSeq = items[shown.length]?.event.seq ?? nextSeq;
   }
 }

@@ -4,7 +4,7 @@
  * serialised here and not by grpc-js, which gets the bytes: only so can an answer that is too large, or
  * that cannot be written, still become a status with details.
  */
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { fromBinary, type Message } from '@bufbuild/protobuf';
 import {
   Metadata,
   type Server,
@@ -17,6 +17,7 @@ import {
 import type { Status } from '../../gen/google/rpc/status_pb.js';
 import type { Peer } from '../auth/peer.js';
 import { Fault } from '../fault.js';
+import { encode } from './encoding.js';
 import type { Failure } from './failure.js';
 import { type Entry, entryOf } from './grpc-entry.js';
 import { OpenCall } from './open-call.js';
@@ -216,7 +217,7 @@ const LARGE_BYTES = 64 * 1024;
 
 /** A view on the serialised bytes, not a copy. Throws a Fault when they are too many. */
 function serialize({ method }: Rpc, response: unknown, maxBytes: number): Buffer {
-  const bytes = toBinary(method.output, response as never);
+  const bytes = encode(method.output, response as Message);
   if (bytes.byteLength > maxBytes) throw tooLarge(bytes.byteLength, maxBytes);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -123,9 +123,14 @@ export function encodeEvent(
   event: Omit<NewEvent, 'dedupeId' | 'bodyHash'>,
 ): EventTuple {
   const { type, attributes, orderingKey, contentType, form, body } = event;
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const said = Object.entries(attributes).flat();
-  return [createTimeMs, type, said, orderingKey, contentType, form === 'json', bytes];
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return [createTimeMs, type, saidOf(attributes), orderingKey, contentType, form === 'json', bytes];
+}
+
+function saidOf(attributes: Readonly<Record<string, string>>): string[] {
+  const said: string[] = [];
+  for (const [name, value] of Object.entries(attributes)) said.push(name, value);
+  return said;
 }
 
 export function decodeEvent(seq: number, tuple: EventTuple): StoredEvent {

@@ -8,7 +8,7 @@
  * - it queues what is sent while not connected: `enableOfflineQueue` off, and `ready` is asked first;
  * - its auto-pipelining holds a batch back until the batch before it is answered, so a slow reply stops
  *   what was never sent. Here the socket is corked until the end of the turn of the event loop instead:
- *   as few writes, and nothing waits;
+ *   as few writes, and nothing waits, but for what is urgent;
  * - its Cluster client resends whole pipelines, or leaves MOVED to the caller when answers are mixed:
  *   routing is done in router.ts, one command at a time.
  */
@@ -16,6 +16,7 @@ import { once } from 'node:events';
 import type { ConnectionOptions } from 'node:tls';
 import { Command, Redis, type RedisOptions } from 'ioredis';
 import { NotSent } from './errors.js';
+import type { Script } from './scripts.js';
 
 /** A part of a command: text, or bytes that go as they are. */
 export type Argument = string | Buffer;
@@ -63,6 +64,9 @@ export function driverOptions({ host, port }: Address, options: NodeOptions): Re
   };
 }
 
+/** A binary reply comes in Buffers; what is urgent is not held back until the turn of the event loop ends. */
+export type SendOptions = Partial<Pick<Script, 'isBinary' | 'isUrgent'>>;
+
 export class Node {
   readonly address: Address;
   readonly #redis: Redis;
@@ -105,18 +109,18 @@ export class Node {
     await this.#connecting;
   }
 
-  /** Writes a command; rejects with NotSent if it was not written. A binary reply comes in Buffers. */
-  send(name: string, args: readonly Argument[], isBinary = false): Promise<unknown> {
+  /** Writes a command; rejects with NotSent if it was not written. */
+  send(name: string, args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     if (!this.ready) return Promise.reject(new NotSent(this.#lastError?.message ?? 'not connected'));
-    return this.#write(name, args, isBinary);
+    return this.#write(name, args, options);
   }
 
   /** Writes a command to a node that is taking over its slot: the permission goes just before it. */
-  sendAsking(name: string, args: readonly Argument[], isBinary = false): Promise<unknown> {
+  sendAsking(name: string, args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     if (!this.ready) return Promise.reject(new NotSent('not connected'));
     // Refused or lost, the command behind it tells.
-    this.#write('asking', [], false).catch(() => {});
-    return this.#write(name, args, isBinary);
+    this.#write('asking', []).catch(() => {});
+    return this.#write(name, args, options);
   }
 
   /** Calls `listener` whenever the connection is gone. */
@@ -130,16 +134,24 @@ export class Node {
     this.#redis.disconnect();
   }
 
-  #write(name: string, args: readonly Argument[], isBinary: boolean): Promise<unknown> {
+  #write(name: string, args: readonly Argument[], options?: SendOptions): Promise<unknown> {
     this.#cork();
-    const command = new Command(name, args as Argument[], isBinary ? BINARY : TEXT);
+    const command = new Command(name, args as Argument[], options?.isBinary ? BINARY : TEXT);
     this.#inFlight++;
     const settled = () => {
       this.#inFlight--;
     };
     command.promise.then(settled, settled);
     this.#redis.sendCommand(command);
+    if (options?.isUrgent) this.#flush();
     return command.promise;
+  }
+
+  /** Sends what is held back by now. */
+  #flush(): void {
+    const { stream } = this.#redis;
+    stream.uncork();
+    stream.cork();
   }
 
   #cork(): void {

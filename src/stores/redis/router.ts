@@ -77,7 +77,7 @@ export class Router {
   async send(command: Command): Promise<unknown> {
     const node = this.#ownerOf(command.slot);
     try {
-      return await node.send(command.name, command.args, command.script?.isBinary);
+      return await node.send(command.name, command.args, command.script);
     } catch (error) {
       return this.#follow(command, node, error);
     }
@@ -101,10 +101,9 @@ export class Router {
       else if (code === 'TRYAGAIN') node = this.#ownerOf(command.slot);
       else return this.#giveUp(error);
       try {
-        const isBinary = command.script?.isBinary;
         return await (code === 'ASK'
-          ? node.sendAsking(name, args, isBinary)
-          : node.send(name, args, isBinary));
+          ? node.sendAsking(name, args, command.script)
+          : node.send(name, args, command.script));
       } catch (next) {
         error = next;
       }

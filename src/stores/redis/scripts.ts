@@ -15,25 +15,28 @@ export interface Script {
   readonly effect: Effect;
   /** The reply holds bytes that are no text: its strings come as Buffers. */
   readonly isBinary: boolean;
+  /** It goes out at once, and not with the others of this turn of the event loop. */
+  readonly isUrgent: boolean;
 }
 
 export interface ScriptOptions {
   /** For a script that writes nothing that a caller could miss. */
   readonly effect?: Effect;
   readonly isBinary?: boolean;
+  readonly isUrgent?: boolean;
   /** Included texts that are no files, by name. */
   readonly texts?: Readonly<Record<string, string>>;
 }
 
 /** Loads `scripts/<name>.lua`. A script declared `no-writes` is a read. */
 export function loadScript(name: string, options: ScriptOptions = {}): Script {
-  const { effect, isBinary = false, texts = {} } = options;
+  const { effect, isBinary = false, isUrgent = false, texts = {} } = options;
   const text = withIncludes(textOf(`${name}.lua`), texts);
   const [firstLine = ''] = text.split('\n', 1);
   if (!firstLine.startsWith('#!lua')) throw new Error(`${name}.lua must begin with #!lua`);
   const sha = createHash('sha1').update(text).digest('hex');
   const declared = firstLine.includes('no-writes') ? 'read' : 'write';
-  return { name, text, sha, effect: effect ?? declared, isBinary };
+  return { name, text, sha, effect: effect ?? declared, isBinary, isUrgent };
 }
 
 function textOf(file: string): string {
