@@ -67,9 +67,27 @@ export function timedWrites(stream: string): () => Buffer {
   const at = made.indexOf(HOLE);
   return () => {
     const bytes = Buffer.from(made);
-    bytes.write(performance.now().toFixed(3).padStart(HOLE.length, '0'), at, 'latin1');
+    writeTime(bytes, at, performance.now());
     return bytes;
   };
+}
+
+/** Batches that a writer has gathered for `lingerMs`: the body of each event is when that got it. */
+export function timedBatches(stream: string, events: number, lingerMs: number): () => Buffer {
+  const event = eventOf(Buffer.from(HOLE));
+  const made = encode(WriteEventsRequestSchema, { stream, events: Array(events).fill(event) });
+  const holes: number[] = [];
+  for (let at = made.indexOf(HOLE); at >= 0; at = made.indexOf(HOLE, at + 1)) holes.push(at);
+  return () => {
+    const bytes = Buffer.from(made);
+    const nowMs = performance.now();
+    for (const [i, at] of holes.entries()) writeTime(bytes, at, nowMs - lingerMs * (1 - i / events));
+    return bytes;
+  };
+}
+
+function writeTime(bytes: Buffer, at: number, ms: number): void {
+  bytes.write(ms.toFixed(3).padStart(HOLE.length, '0'), at, 'latin1');
 }
 
 /** When the body at `from` says that it was made. */
