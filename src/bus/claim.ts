@@ -7,7 +7,8 @@
 import { randomUUID } from 'node:crypto';
 import { Fault } from '../fault.js';
 import { found } from './missing.js';
-import type { BusStore, ClaimAnswer, ClaimRequest } from './store.js';
+import type { BusStore } from './store.js';
+import type { ClaimAnswer, ClaimRequest } from './verbs.js';
 
 /**
  * A claim whose reply was lost is asked again until it is answered, for as long as a store that comes back

@@ -11,7 +11,8 @@ import { eventPlace } from './event-id.js';
 import { cutFrame } from './frames.js';
 import { deadLetterMessage } from './messages.js';
 import { found, mustGetStream } from './missing.js';
-import type { BusStore, DeadSelection } from './store.js';
+import type { BusStore } from './store.js';
+import type { DeadSelection } from './verbs.js';
 
 type DeadLetterRpc = 'listDeadLetters' | 'replayDeadLetters' | 'purgeDeadLetters';
 

@@ -1,8 +1,10 @@
 /** How an event, and how a group stands, told from what the group keeps and never by a scan of the stream. */
+
+import { MAX_WAITING } from './bounds.js';
 import type { DeliveryGroup, LogView } from './delivery-group.js';
 import type { Row } from './delivery-row.js';
 import type { EventStatus, Group } from './event.js';
-import { type GroupFacts, type HeldKey, MAX_WAITING } from './store.js';
+import type { GroupFacts, HeldKey } from './verbs.js';
 
 export function statusOf(group: DeliveryGroup, seq: number, nowMs: number): EventStatus {
   const row = group.rows.get(seq);

@@ -4,13 +4,14 @@
  * law wants is decided by those who call (delivery.ts says where). Every change is noted in `changes`, from
  * which a store learns what to write.
  */
+
+import { MAX_DEAD_LETTERS, MAX_EXCEPTIONS } from './bounds.js';
 import type { Consumer, Death, Lease, Row, RowState } from './delivery-row.js';
 import { newRow } from './delivery-row.js';
 import { DueQueue } from './due-queue.js';
 import type { EventFilter, GroupSettings, StoredEvent } from './event.js';
 import { GroupChanges } from './group-changes.js';
 import { SeqSet } from './seq-set.js';
-import { MAX_DEAD_LETTERS, MAX_EXCEPTIONS } from './store.js';
 import { WaitingLines } from './waiting-lines.js';
 
 /** What a group sees of its stream. */

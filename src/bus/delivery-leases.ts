@@ -1,8 +1,9 @@
 /** What becomes of a lease after the claim: its deadline passes, moves, or it is given back. */
+
+import { MAX_EXPIRIES } from './bounds.js';
 import type { DeliveryGroup, LogView } from './delivery-group.js';
 import type { Row } from './delivery-row.js';
 import { backoffMs } from './event.js';
-import { MAX_EXPIRIES } from './store.js';
 
 /** EXPIRE: at most MAX_EXPIRIES leases past their deadline, oldest first. */
 export function expireDue(group: DeliveryGroup, log: LogView, nowMs: number): void {

@@ -3,7 +3,7 @@ import type { DeliveryGroup, LogView } from './delivery-group.js';
 import { giveUp, isLive, isSpent } from './delivery-leases.js';
 import { type Death, newRow, type Row } from './delivery-row.js';
 import { backoffMs, eventBytes } from './event.js';
-import type { SettleAnswer, Settlement } from './store.js';
+import type { SettleAnswer, Settlement } from './verbs.js';
 
 export function settle(group: DeliveryGroup, log: LogView, mark: Settlement, nowMs: number): SettleAnswer {
   const { seq, lease } = mark;

@@ -6,12 +6,13 @@ import * as pb from '../../gen/switchgear/bus/v1/bus_service_pb.js';
 import type { Handlers } from '../call.js';
 import { Fault } from '../fault.js';
 import { isText, pagePosition, pageSize, pageToken } from '../page.js';
+import { MAX_GROUPS } from './bounds.js';
 import { DEFAULT_GROUP, DEFAULT_GROUP_OF_STREAM, DEFAULT_GROUP_SETTINGS, type Group } from './event.js';
 import { found, groupNotFound, mustGetStream, seqOutOfRange } from './missing.js';
 import { requestHash } from './request-hash.js';
 import { revise } from './revise.js';
 import { filterFrom, groupMessage, groupSettingsFrom, positionFrom } from './settings.js';
-import { type BusStore, MAX_GROUPS } from './store.js';
+import type { BusStore } from './store.js';
 
 type GroupRpc = 'createGroup' | 'updateGroup' | 'deleteGroup' | 'listGroups' | 'seekGroup';
 

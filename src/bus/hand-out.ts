@@ -4,10 +4,11 @@
  * deadlines corrected, which the grace of the claim makes a rare thing.
  */
 import type { LeasedEvent } from '../../gen/switchgear/bus/v1/bus_pb.js';
+import { ACCEPT_GRACE_MS } from './bounds.js';
 import { type Claim, type GroupPlace, giveBack } from './claim.js';
 import { cutFrame, frameBytes } from './frames.js';
 import { leasedMessage } from './messages.js';
-import { ACCEPT_GRACE_MS, type BusStore } from './store.js';
+import type { BusStore } from './store.js';
 
 /** The events of a frame. */
 export type Frame = LeasedEvent[];

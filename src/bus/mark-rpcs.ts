@@ -16,7 +16,8 @@ import { leaseName } from './lease-token.js';
 import { markFrom } from './messages.js';
 import { eventNotFound, requireStream } from './missing.js';
 import { durationMs } from './numbers.js';
-import type { BusStore, SettleAnswer, Settlement } from './store.js';
+import type { BusStore } from './store.js';
+import type { SettleAnswer, Settlement } from './verbs.js';
 
 type MarkRpc = 'markEvent' | 'markEvents' | 'extendLeases';
 

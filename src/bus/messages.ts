@@ -14,18 +14,13 @@ import {
   type WrittenEvent as WrittenEventMessage,
 } from '../../gen/switchgear/bus/v1/bus_pb.js';
 import { timestampFromMs } from '../timestamp.js';
+import { ACCEPT_GRACE_MS } from './bounds.js';
 import type { GroupPlace } from './claim.js';
 import type { EventStatus, LeasedEvent, Mark, StoredEvent, Stream } from './event.js';
 import { eventId } from './event-id.js';
 import { leaseToken } from './lease-token.js';
 import { groupMessage } from './settings.js';
-import {
-  ACCEPT_GRACE_MS,
-  type DeadLetter,
-  type GroupFacts,
-  type ListedEvent,
-  type WrittenEvent,
-} from './store.js';
+import type { DeadLetter, GroupFacts, ListedEvent, WrittenEvent } from './verbs.js';
 
 /** What of a stream is in each of its events. */
 export type StreamName = Pick<Stream, 'number' | 'name'>;

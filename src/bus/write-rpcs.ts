@@ -9,7 +9,8 @@ import { writtenMessage } from './messages.js';
 import { found, mustGetStream } from './missing.js';
 import { batchHash, newEventFrom, newEventsFrom } from './new-event.js';
 import { countFrom } from './numbers.js';
-import type { BusStore, WriteAnswer, WrittenEvent } from './store.js';
+import type { BusStore } from './store.js';
+import type { WriteAnswer, WrittenEvent } from './verbs.js';
 
 type WriteRpc = 'writeEvent' | 'writeEvents';
 

@@ -1,6 +1,14 @@
 /** What a group holds has bounds; what is said and done at each, and that reaching it stays cheap. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
+  MAX_CONSUMERS,
+  MAX_DEAD_LETTERS,
+  MAX_EXCEPTIONS,
+  MAX_EXPIRIES,
+  MAX_LOOK_EVENTS,
+  MAX_WAITING,
+} from '../../src/bus/bounds.js';
+import {
   claim,
   DeliveryGroup,
   factsOf,
@@ -15,17 +23,7 @@ import {
   type LeasedEvent,
   type StoredEvent,
 } from '../../src/bus/event.js';
-import {
-  type ClaimRequest,
-  MAX_CONSUMERS,
-  MAX_DEAD_LETTERS,
-  MAX_EXCEPTIONS,
-  MAX_EXPIRIES,
-  MAX_LOOK_EVENTS,
-  MAX_WAITING,
-  type SettleAnswer,
-  type Settlement,
-} from '../../src/bus/store.js';
+import type { ClaimRequest, SettleAnswer, Settlement } from '../../src/bus/verbs.js';
 
 const BODY = Buffer.alloc(8);
 

@@ -22,7 +22,7 @@ import {
   statusOf,
 } from '../../src/bus/delivery.js';
 import type { EventFilter, Group, GroupSettings, StoredEvent } from '../../src/bus/event.js';
-import type { ClaimRequest, Settlement } from '../../src/bus/store.js';
+import type { ClaimRequest, Settlement } from '../../src/bus/verbs.js';
 import { ModelGroup } from '../conformance/bus/model-group.js';
 
 const KEYS = ['', '', 'a', 'b'];

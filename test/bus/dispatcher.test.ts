@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Ask } from '../../src/bus/claim.js';
 import { Dispatcher } from '../../src/bus/dispatcher.js';
-import type { BusStore, ClaimAnswer, ClaimRequest } from '../../src/bus/store.js';
+import type { BusStore } from '../../src/bus/store.js';
+import type { ClaimAnswer, ClaimRequest } from '../../src/bus/verbs.js';
 import { Fault } from '../../src/fault.js';
 
 const PLACE = { number: 1, stream: 's', group: 'workers' };

@@ -5,7 +5,8 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { LeasedEvent, Mark, NewEvent } from '../../src/bus/event.js';
-import type { BusStore, ClaimRequest, SettleAnswer } from '../../src/bus/store.js';
+import type { BusStore } from '../../src/bus/store.js';
+import type { ClaimRequest, SettleAnswer } from '../../src/bus/verbs.js';
 import type { BusEntry, GroupEnd } from './bus-checker.js';
 
 type Said<T> = T extends BusEntry ? Omit<T, 'began' | 'ended'> : never;

@@ -2,8 +2,11 @@
  * Claims, and what becomes of a claim's frame. A claim that would change nothing is answered from memory:
  * readers look at every ring, and a look that finds nothing must not cost the disk anything.
  */
+
+import { MAX_LOOK_EVENTS } from '../../bus/bounds.js';
 import { accept, claim, idleClaim, release } from '../../bus/delivery.js';
-import { type BusStore, type ClaimAnswer, type ClaimRequest, MAX_LOOK_EVENTS } from '../../bus/store.js';
+import type { BusStore } from '../../bus/store.js';
+import type { ClaimAnswer, ClaimRequest } from '../../bus/verbs.js';
 import type { BusContext } from './bus-context.js';
 import { read } from './environment.js';
 

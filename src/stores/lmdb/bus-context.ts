@@ -5,7 +5,8 @@
  */
 import type { DeliveryGroup, LogView } from '../../bus/delivery.js';
 import { DEFAULT_GROUP, DEFAULT_GROUP_OF_STREAM, type Group } from '../../bus/event.js';
-import { type BusStoreObserver, type Gone, type GroupNotFound, NO_OBSERVER } from '../../bus/store.js';
+import { type BusStoreObserver, NO_OBSERVER } from '../../bus/store.js';
+import type { Gone, GroupNotFound } from '../../bus/verbs.js';
 import type { Clock } from '../../clock.js';
 import type { Batch } from './batch.js';
 import { BusBell } from './bus-bell.js';

@@ -3,7 +3,8 @@
  * job. A position is the serial of a death, so what dies meanwhile comes behind it.
  */
 import { type Death, deathsOf, dropOldDead, purge, replay } from '../../bus/delivery.js';
-import type { BusStore, DeadLetter, DeadSelection, DeadStep } from '../../bus/store.js';
+import type { BusStore } from '../../bus/store.js';
+import type { DeadLetter, DeadSelection, DeadStep } from '../../bus/verbs.js';
 import { type BusContext, type BusJob, GONE, GROUP_NOT_FOUND, type UsedGroup } from './bus-context.js';
 import { deadBodyKey, deadIn, deadKey, deadSerialIn, type GroupPlace, groupKey } from './bus-keys.js';
 import { type DeadTuple, decodeEvent, decodeGroup, type EventTuple, type GroupTuple } from './bus-records.js';

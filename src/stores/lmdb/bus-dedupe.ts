@@ -2,7 +2,7 @@
  * What producers' ids were used for, and until when that is known. Ids lapse in the order of `lapse`
  * entries, one a write; an id that was used again since lapses later, as its own record says.
  */
-import type { WrittenEvent } from '../../bus/store.js';
+import type { WrittenEvent } from '../../bus/verbs.js';
 import type { BusJob } from './bus-context.js';
 import { lapseKey, lapsesDue, lapseTimeIn, type RecordKind, recordKey } from './bus-keys.js';
 import { type DedupeTuple, encodeRequest, type LapseTuple, type RequestTuple } from './bus-records.js';

@@ -3,8 +3,11 @@
  * again, and what it has in flight lies under its generation; so a seek is a new generation, a deletion
  * the end of a number, and what lay under either is left to the sweeper as one range.
  */
+
+import { MAX_GROUPS } from '../../bus/bounds.js';
 import type { GroupSettings, Position } from '../../bus/event.js';
-import { type BusStore, MAX_GROUPS, type NewGroup } from '../../bus/store.js';
+import type { BusStore } from '../../bus/store.js';
+import type { NewGroup } from '../../bus/verbs.js';
 import { addGroup, type BusContext, type BusJob, GROUP_NOT_FOUND } from './bus-context.js';
 import { droppedBySeek, groupKey, heldByGroup } from './bus-keys.js';
 import type { LoadedGroup } from './bus-loaded.js';

@@ -11,7 +11,8 @@ import {
   statusOf,
 } from '../../bus/delivery.js';
 import { DEFAULT_GROUP_OF_STREAM, type EventStatus, eventBytes, type StoredEvent } from '../../bus/event.js';
-import type { BusStore, EventsRead, Gone, ListedEvent } from '../../bus/store.js';
+import type { BusStore } from '../../bus/store.js';
+import type { EventsRead, Gone, ListedEvent } from '../../bus/verbs.js';
 import { MAX_PAGE_BYTES } from '../../page.js';
 import { type BusContext, GONE, GROUP_NOT_FOUND } from './bus-context.js';
 import { byName } from './bus-groups.js';

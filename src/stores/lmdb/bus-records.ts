@@ -12,7 +12,7 @@ import type {
   Stream,
   StreamSettings,
 } from '../../bus/event.js';
-import type { WrittenEvent } from '../../bus/store.js';
+import type { WrittenEvent } from '../../bus/verbs.js';
 
 /** Who made a thing, so that the same request is answered again. */
 export interface Creation {

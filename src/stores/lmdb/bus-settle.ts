@@ -1,6 +1,7 @@
 /** Marks and longer deadlines: one job a call, whatever the stream holds. */
 import { extend, settle } from '../../bus/delivery.js';
-import type { BusStore, Settlement } from '../../bus/store.js';
+import type { BusStore } from '../../bus/store.js';
+import type { Settlement } from '../../bus/verbs.js';
 import type { BusContext } from './bus-context.js';
 
 export class BusSettlements {

@@ -3,7 +3,8 @@
  * all that the stream holds lies under the number; the sweeper takes it away.
  */
 import type { Stream, StreamSettings } from '../../bus/event.js';
-import type { BusStore, NewStream, Page } from '../../bus/store.js';
+import type { BusStore } from '../../bus/store.js';
+import type { NewStream, Page } from '../../bus/verbs.js';
 import type { Batch } from './batch.js';
 import type { BusContext } from './bus-context.js';
 import { heldByStream, STREAM_NAMES, streamKey, streamNameKey } from './bus-keys.js';

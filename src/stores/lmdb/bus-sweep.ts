@@ -3,7 +3,7 @@
  * and, stream by stream, events that are too old, ids that have lapsed and dead letters past their time.
  * All that is to do can be told from the database, so a restart loses none of it.
  */
-import { MAX_GROUPS, MAX_TRIM_EVENTS } from '../../bus/store.js';
+import { MAX_GROUPS, MAX_TRIM_EVENTS } from '../../bus/bounds.js';
 import { Rounds } from '../rounds.js';
 import type { BusContext } from './bus-context.js';
 import { dropOld, hasOldDead } from './bus-dead.js';

@@ -11,8 +11,8 @@ import type {
   Stream,
   StreamSettings,
 } from '../../bus/event.js';
+import type { BusStore } from '../../bus/store.js';
 import type {
-  BusStore,
   ClaimAnswer,
   ClaimRequest,
   DeadSelection,
@@ -22,7 +22,7 @@ import type {
   Settlement,
   WriteAnswer,
   WriteOptions,
-} from '../../bus/store.js';
+} from '../../bus/verbs.js';
 import { BusClaims } from './bus-claim.js';
 import { BusContext, type BusContextOptions } from './bus-context.js';
 import { BusDead } from './bus-dead.js';

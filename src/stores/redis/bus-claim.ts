@@ -2,7 +2,8 @@
  * Claims, and what a consumer says of them: accepted, given back. The rules are in bus_claim-17.lua.
  */
 import type { LeasedEvent } from '../../bus/event.js';
-import type { BusStoreObserver, ClaimAnswer, ClaimRequest } from '../../bus/store.js';
+import type { BusStoreObserver } from '../../bus/store.js';
+import type { ClaimAnswer, ClaimRequest } from '../../bus/verbs.js';
 import { defaultSettings } from './bus-default-group.js';
 import type { BusKeys } from './bus-keys.js';
 import { eventFrom, pairsFrom, tellTrimmed } from './bus-records.js';

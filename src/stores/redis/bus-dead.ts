@@ -2,7 +2,7 @@
  * Dead letters: listed, replayed, purged. A position is the number of a death, so that a letter that dies
  * again behind it is not met twice.
  */
-import type { DeadLetter, DeadSelection, DeadStep, Gone, GroupNotFound, Page } from '../../bus/store.js';
+import type { DeadLetter, DeadSelection, DeadStep, Gone, GroupNotFound, Page } from '../../bus/verbs.js';
 import { Fault } from '../../fault.js';
 import { defaultSettings } from './bus-default-group.js';
 import type { BusKeys } from './bus-keys.js';

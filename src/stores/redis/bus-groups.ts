@@ -5,15 +5,8 @@
  */
 import { BoundedMap } from '../../bounded-map.js';
 import type { Group, GroupSettings, Position } from '../../bus/event.js';
-import type {
-  BusStoreObserver,
-  Gone,
-  GroupFacts,
-  GroupNotFound,
-  HeldKey,
-  NewGroup,
-  StreamFacts,
-} from '../../bus/store.js';
+import type { BusStoreObserver } from '../../bus/store.js';
+import type { Gone, GroupFacts, GroupNotFound, HeldKey, NewGroup, StreamFacts } from '../../bus/verbs.js';
 import { Fault } from '../../fault.js';
 import type { BusKeys } from './bus-keys.js';
 import {

@@ -3,7 +3,7 @@
  * event. None of these changes anything but the flag of those who wait.
  */
 import type { EventStatus } from '../../bus/event.js';
-import type { EventsRead, Gone, GroupNotFound, ListedEvent } from '../../bus/store.js';
+import type { EventsRead, Gone, GroupNotFound, ListedEvent } from '../../bus/verbs.js';
 import { defaultSettings } from './bus-default-group.js';
 import type { BusKeys } from './bus-keys.js';
 import { eventFrom, pairsFrom, statusFrom, statusText } from './bus-records.js';

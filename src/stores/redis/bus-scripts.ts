@@ -12,7 +12,7 @@ import {
   MAX_LOOK_EVENTS,
   MAX_TRIM_EVENTS,
   MAX_WAITING,
-} from '../../bus/store.js';
+} from '../../bus/bounds.js';
 import { loadScript, type Script, type ScriptOptions } from './scripts.js';
 
 /** A waiter sets its flag anew whenever it looks, and each looks by itself now and then (wakes.ts). */

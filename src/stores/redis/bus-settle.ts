@@ -1,7 +1,8 @@
 /**
  * Marks and lease extensions, up to 1,000 in one step. The rules are in bus_settle-17.lua.
  */
-import type { BusStoreObserver, Gone, GroupNotFound, SettleAnswer, Settlement } from '../../bus/store.js';
+import type { BusStoreObserver } from '../../bus/store.js';
+import type { Gone, GroupNotFound, SettleAnswer, Settlement } from '../../bus/verbs.js';
 import { defaultSettings } from './bus-default-group.js';
 import type { BusKeys } from './bus-keys.js';
 import { rowId, tellTrimmed } from './bus-records.js';

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BoundedMap } from '../../bounded-map.js';
 import type { Stream, StreamSettings } from '../../bus/event.js';
-import type { NewStream, Page } from '../../bus/store.js';
+import type { NewStream, Page } from '../../bus/verbs.js';
 import { Fault } from '../../fault.js';
 import type { BusKeys } from './bus-keys.js';
 import { isOfRequest, requestText, streamFrom, streamSettingsTexts } from './bus-records.js';

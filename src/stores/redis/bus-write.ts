@@ -2,7 +2,7 @@
  * Writing events: one script a batch. Bodies go as the bytes they are; everything else is text.
  */
 import type { NewEvent } from '../../bus/event.js';
-import type { WriteAnswer, WriteOptions, WrittenEvent } from '../../bus/store.js';
+import type { WriteAnswer, WriteOptions, WrittenEvent } from '../../bus/verbs.js';
 import type { BusKeys } from './bus-keys.js';
 import { headerText } from './bus-records.js';
 import { loadBusScript } from './bus-scripts.js';

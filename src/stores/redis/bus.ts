@@ -3,17 +3,15 @@
  * contents; the law of delivery is in scripts/include/bus_group.lua and the scripts that include it.
  */
 import type { EventStatus, GroupSettings, NewEvent, Position, StreamSettings } from '../../bus/event.js';
-import {
-  type BusStore,
-  type BusStoreObserver,
-  type ClaimRequest,
-  type DeadSelection,
-  type NewGroup,
-  type NewStream,
-  NO_OBSERVER,
-  type Settlement,
-  type WriteOptions,
-} from '../../bus/store.js';
+import { type BusStore, type BusStoreObserver, NO_OBSERVER } from '../../bus/store.js';
+import type {
+  ClaimRequest,
+  DeadSelection,
+  NewGroup,
+  NewStream,
+  Settlement,
+  WriteOptions,
+} from '../../bus/verbs.js';
 import { Claim } from './bus-claim.js';
 import { Dead } from './bus-dead.js';
 import { Groups } from './bus-groups.js';

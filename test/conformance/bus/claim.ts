@@ -1,7 +1,7 @@
 /** The laws of claiming: each event to one consumer alone, in order, within its credit. */
 import { describe, expect, it } from 'vitest';
+import { ACCEPT_GRACE_MS, MAX_LOOK_EVENTS } from '../../../src/bus/bounds.js';
 import { eventBytes, type LeasedEvent } from '../../../src/bus/event.js';
-import { ACCEPT_GRACE_MS, MAX_LOOK_EVENTS } from '../../../src/bus/store.js';
 import { concurrently } from '../../support/waiting.js';
 import {
   accept,

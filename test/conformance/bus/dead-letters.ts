@@ -1,7 +1,8 @@
 /** The laws of dead letters: what failed too often is kept, can be given again, and can be forgotten. */
 import { describe, expect, it } from 'vitest';
 import type { LeasedEvent } from '../../../src/bus/event.js';
-import type { BusStore, DeadSelection, DeadStep } from '../../../src/bus/store.js';
+import type { BusStore } from '../../../src/bus/store.js';
+import type { DeadSelection, DeadStep } from '../../../src/bus/verbs.js';
 import {
   type BusLaws,
   claim,

@@ -1,7 +1,8 @@
 /** The laws of what a stream says of itself: every count is right after every act, and lists agree with it. */
 import { describe, expect, it } from 'vitest';
 import { type EventStatus, eventBytes, type LeasedEvent } from '../../../src/bus/event.js';
-import type { BusStore, GroupFacts } from '../../../src/bus/store.js';
+import type { BusStore } from '../../../src/bus/store.js';
+import type { GroupFacts } from '../../../src/bus/verbs.js';
 import {
   type BusLaws,
   claim,

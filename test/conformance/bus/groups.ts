@@ -1,7 +1,7 @@
 /** The laws of groups: where they start, what they are set to, and how they are moved, ended and made again. */
 import { describe, expect, it } from 'vitest';
+import { MAX_GROUPS } from '../../../src/bus/bounds.js';
 import { DEFAULT_GROUP_OF_STREAM, type LeasedEvent, type Position } from '../../../src/bus/event.js';
-import { MAX_GROUPS } from '../../../src/bus/store.js';
 import { concurrently } from '../../support/waiting.js';
 import {
   addGroup,

@@ -2,6 +2,8 @@
  * One group of the model: the law of delivery over plain maps, looked through from end to end each time.
  * Too simple to be wrong, and written from the law alone, so that it shares no thought with any store.
  */
+
+import { ACCEPT_GRACE_MS, MAX_LOOK_EVENTS } from '../../../src/bus/bounds.js';
 import {
   backoffMs,
   type EventStatus,
@@ -11,17 +13,15 @@ import {
   matches,
   type StoredEvent,
 } from '../../../src/bus/event.js';
-import {
-  ACCEPT_GRACE_MS,
-  type ClaimRequest,
-  type DeadLetter,
-  type DeadSelection,
-  type GroupFacts,
-  type HeldKey,
-  MAX_LOOK_EVENTS,
-  type SettleAnswer,
-  type Settlement,
-} from '../../../src/bus/store.js';
+import type {
+  ClaimRequest,
+  DeadLetter,
+  DeadSelection,
+  GroupFacts,
+  HeldKey,
+  SettleAnswer,
+  Settlement,
+} from '../../../src/bus/verbs.js';
 
 /** What a group sees of its stream. */
 export interface ModelLog {

@@ -3,6 +3,8 @@
  * what every store must answer. It is a store itself, so the laws are run against it too, which shows
  * that no law asks for what the others forbid.
  */
+
+import { MAX_GROUPS, MAX_TRIM_EVENTS } from '../../../src/bus/bounds.js';
 import {
   DEFAULT_GROUP,
   DEFAULT_GROUP_OF_STREAM,
@@ -16,21 +18,17 @@ import {
   type Stream,
   type StreamSettings,
 } from '../../../src/bus/event.js';
-import {
-  type BusStore,
-  type BusStoreObserver,
-  type ClaimRequest,
-  type DeadSelection,
-  MAX_GROUPS,
-  MAX_TRIM_EVENTS,
-  type NewGroup,
-  type NewStream,
-  NO_OBSERVER,
-  type Settlement,
-  type WriteAnswer,
-  type WriteOptions,
-  type WrittenEvent,
-} from '../../../src/bus/store.js';
+import { type BusStore, type BusStoreObserver, NO_OBSERVER } from '../../../src/bus/store.js';
+import type {
+  ClaimRequest,
+  DeadSelection,
+  NewGroup,
+  NewStream,
+  Settlement,
+  WriteAnswer,
+  WriteOptions,
+  WrittenEvent,
+} from '../../../src/bus/verbs.js';
 import type { Clock } from '../../../src/clock.js';
 import { ModelGroup } from './model-group.js';
 

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_STREAM_SETTINGS, type Stream } from '../../../src/bus/event.js';
-import type { BusStore, NewStream } from '../../../src/bus/store.js';
+import type { BusStore } from '../../../src/bus/store.js';
+import type { NewStream } from '../../../src/bus/verbs.js';
 import { concurrently, eventually } from '../../support/waiting.js';
 import { LONG_NAMES, TEXTS } from '../hostile-texts.js';
 import { sorted } from '../subject.js';

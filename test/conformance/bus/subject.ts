@@ -16,9 +16,8 @@ import {
   type Stream,
   type StreamSettings,
 } from '../../../src/bus/event.js';
+import type { BusStore, BusStoreObserver } from '../../../src/bus/store.js';
 import type {
-  BusStore,
-  BusStoreObserver,
   ClaimAnswer,
   ClaimRequest,
   DeadLetter,
@@ -28,7 +27,7 @@ import type {
   StreamFacts,
   WriteOptions,
   WrittenEvent,
-} from '../../../src/bus/store.js';
+} from '../../../src/bus/verbs.js';
 import { handles, never, type Opened, type OpenedProfile, useOpened } from '../opened.js';
 
 export { handles as busHandles, never } from '../opened.js';

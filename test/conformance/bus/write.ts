@@ -1,7 +1,8 @@
 /** The laws of writing: dense sequences, whole batches, one effect for an id, and caps that hold. */
 import { describe, expect, it } from 'vitest';
 import { eventBytes, type NewEvent } from '../../../src/bus/event.js';
-import type { BusStore, WriteOptions } from '../../../src/bus/store.js';
+import type { BusStore } from '../../../src/bus/store.js';
+import type { WriteOptions } from '../../../src/bus/verbs.js';
 import { concurrently } from '../../support/waiting.js';
 import { TEXTS } from '../hostile-texts.js';
 import {
