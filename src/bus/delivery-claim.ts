@@ -2,7 +2,6 @@
  * CLAIM. What may be handed out is bounded from three sides (the request, the consumer's credit, what one
  * step looks at); an answer with `more` says that it was a bound that ended it and not want of events.
  */
-
 import { ACCEPT_GRACE_MS, MAX_CLAIM_EVENTS, MAX_CONSUMERS, MAX_LOOK_EVENTS, MAX_WAITING } from './bounds.js';
 import type { DeliveryGroup, LogView } from './delivery-group.js';
 import { expireDue } from './delivery-leases.js';

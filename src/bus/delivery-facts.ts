@@ -1,5 +1,4 @@
 /** How an event, and how a group stands, told from what the group keeps and never by a scan of the stream. */
-
 import { MAX_WAITING } from './bounds.js';
 import type { DeliveryGroup, LogView } from './delivery-group.js';
 import type { Row } from './delivery-row.js';

@@ -4,7 +4,6 @@
  * law wants is decided by those who call (delivery.ts says where). Every change is noted in `changes`, from
  * which a store learns what to write.
  */
-
 import { MAX_DEAD_LETTERS, MAX_EXCEPTIONS } from './bounds.js';
 import type { Consumer, Death, Lease, Row, RowState } from './delivery-row.js';
 import { newRow } from './delivery-row.js';

@@ -1,5 +1,4 @@
 /** What becomes of a lease after the claim: its deadline passes, moves, or it is given back. */
-
 import { MAX_EXPIRIES } from './bounds.js';
 import type { DeliveryGroup, LogView } from './delivery-group.js';
 import type { Row } from './delivery-row.js';

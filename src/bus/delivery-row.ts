@@ -2,7 +2,7 @@
 
 export type RowState = 'leased' | 'retry' | 'ready' | 'waiting';
 
-/** An event in flight. The fields are of the law (delivery.ts); only GroupRows moves rows about. */
+/** An event in flight. The fields are of the law (delivery.ts); only DeliveryGroup moves rows about. */
 export interface Row {
   readonly seq: number;
   /** The event's ordering key; empty = none. */
@@ -30,7 +30,10 @@ export interface Row {
 export interface Lease {
   readonly number: number;
   readonly consumer: Consumer;
-  /** In the order handed out; a row is of this lease only while it says so itself. */
+  /**
+   * In the order handed out, of a lease that was read back in some order; a row is of this lease only while
+   * it says so itself.
+   */
   readonly rows: Row[];
   /** How many still are. */
   live: number;

@@ -2,11 +2,11 @@
  * A frame of events as bytes. The library's encoder goes through a table of fields for each message, with
  * code that every message of the process shares; for frames that was a fifth of what an event cost that is
  * delivered and marked on Redis, and this takes a third of it. A test holds it to the same bytes. Numbers
- * of fields come from the protos, and what is not of a frame is left to the library.
+ * of fields come from the protos, and a Struct is left to the library.
  */
 import { type DescField, fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { StructSchema, type Timestamp } from '@bufbuild/protobuf/wkt';
+import { StructSchema, type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt';
 import {
   type Event,
   EventSchema,
@@ -28,6 +28,7 @@ function tagOf({ number }: DescField, type: WireType): number {
 const FRAME = ProcessEventsResponseSchema.field;
 const LEASED = LeasedEventSchema.field;
 const EVENT = EventSchema.field;
+const TIME = TimestampSchema.field;
 
 const TAG = {
   events: tagOf(FRAME.events, BYTES),
@@ -46,11 +47,11 @@ const TAG = {
   json: tagOf(EVENT.json, BYTES),
   data: tagOf(EVENT.data, BYTES),
   status: tagOf(EVENT.status, VARINT),
-  /** Of every entry of a map, and of a Timestamp. */
+  seconds: tagOf(TIME.seconds, VARINT),
+  nanos: tagOf(TIME.nanos, VARINT),
+  /** Of every entry of a map, by the wire format. */
   key: (1 << 3) | BYTES,
   value: (2 << 3) | BYTES,
-  seconds: (1 << 3) | VARINT,
-  nanos: (2 << 3) | VARINT,
 } as const;
 
 export function encodeFrame({ events }: ProcessEventsResponse): Uint8Array {

@@ -25,17 +25,17 @@ export function parseLeaseToken(text: string): LeaseName | undefined {
   return leaseToken({ lease, group }) === text ? { lease, group } : undefined;
 }
 
+/** All events of a frame have one token, so that most marks ask for the one that was asked for last. */
+let lastAsked: { readonly text: string; readonly name: LeaseName } | undefined;
+
 /** What the token in this field of a request names, or INVALID_FIELD. */
 export function leaseName(text: string, field: string): LeaseName {
-  if (last?.text === text) return last.name;
+  if (lastAsked?.text === text) return lastAsked.name;
   const name = parseLeaseToken(text);
   if (!name) throw Fault.invalidField(field, 'is not a lease token; give it as it came with the event');
-  last = { text, name };
+  lastAsked = { text, name };
   return name;
 }
-
-/** All events of a frame have one token, so that most marks ask for the one that was asked for last. */
-let last: { readonly text: string; readonly name: LeaseName } | undefined;
 
 function decode(encoded: string): string | undefined {
   try {

@@ -15,7 +15,10 @@ export const MAX_BODY_BYTES = 1024 * 1024;
 
 const NO_BODY = new Uint8Array();
 
-/** `field` is where the message is in the request; the body is a view on its bytes. */
+/**
+ * `field` is where the message is in the request. The body is a view on the request's bytes, which are its own
+ * and nobody writes to; a store has taken them when it answers.
+ */
 export function newEventFrom(message: NewEventMessage, field: string): NewEvent {
   const { type, attributes, orderingKey, dedupeId, body } = message;
   const form = body.case === 'json' ? 'json' : 'data';

@@ -4,7 +4,6 @@
  * again with the same event id on a new stream. When the service no longer takes this caller's word, it
  * rejects with that error, for which no new stream is of use.
  */
-
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Client } from '@connectrpc/connect';
 import type { FsmService, StreamEventsRequestSchema } from '../../gen/switchgear/fsm/v1/fsm_service_pb.js';

@@ -3,11 +3,12 @@
  * what this look does not pass, or cannot tell, goes there, and what callers are told comes from there. The
  * judge makes a path for every field before it knows that there is anything to say of it, which came to 18 %
  * of an event written in a batch and 9 % of one delivered and marked; this asks for the values alone. It
- * knows the rules that our protos use, compiled once for each message.
+ * knows those rules of our protos that are asked of every request, compiled once for each message; not those
+ * of durations, timestamps and lists without repeats, so that a message which has one of them is judged.
  */
 import { type DescField, type DescMessage, getOption, hasOption, type Message } from '@bufbuild/protobuf';
 import { isReflectMessage, type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';
-import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
+import { Edition, FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
 import * as rulesOf from '../../gen/buf/validate/validate_pb.js';
 
 /** True = surely valid. */
@@ -31,6 +32,8 @@ function ofMessage(schema: DescMessage, checks: Checks): Check {
   if (known) return known;
   // No rules lie within those, and a Struct lies within itself.
   if (schema.file.proto.package === 'google.protobuf') return SURE;
+  // Elsewhere a field that is not set may read as its default.
+  if (schema.file.edition !== Edition.EDITION_PROTO3) return UNSURE;
   let made = UNSURE;
   checks.set(schema, (message) => made(message));
   const hasOwnRules = hasOption(schema, rulesOf.message) || schema.oneofs.some(hasOneofRules);
@@ -75,7 +78,9 @@ function ofContent(field: DescField, checks: Checks): Check {
 function ofRules(rules: ReflectMessage, field: DescField): Check {
   const checks = setIn(rules).map(({ name: kind, value: ofKind }) => {
     if (kind === 'required') return SURE;
-    if (!isReflectMessage(ofKind)) return UNSURE;
+    // What holds for a text holds for one in a wrapper too, which is a message.
+    const isOfMessage = field.message !== undefined && kind !== 'repeated' && kind !== 'map';
+    if (!isReflectMessage(ofKind) || isOfMessage) return UNSURE;
     return all(
       setIn(ofKind).map(({ name, value }) => MAKERS[kind]?.[name]?.(value as never, field) ?? UNSURE),
     );

@@ -12,10 +12,13 @@ import {
   setExtension,
 } from '@bufbuild/protobuf';
 import {
+  type FieldDescriptorProtoSchema,
   FieldOptionsSchema,
   FileDescriptorProtoSchema,
+  file_google_protobuf_wrappers,
   FieldDescriptorProto_Label as Label,
   MessageOptionsSchema,
+  StringValueSchema,
   FieldDescriptorProto_Type as Type,
 } from '@bufbuild/protobuf/wkt';
 import { createValidator } from '@bufbuild/protovalidate';
@@ -127,10 +130,11 @@ function scalarOf(scalar: ScalarType): Arbitrary<unknown> {
   }
 }
 
-/** A message with one text, under these rules. */
+/** A message with one field, `text`, under these rules. */
 function ruled(
   field: MessageInitShape<typeof rules.FieldRulesSchema>,
   message: MessageInitShape<typeof rules.MessageRulesSchema> = {},
+  kind: MessageInitShape<typeof FieldDescriptorProtoSchema> = { type: Type.STRING, label: Label.OPTIONAL },
 ): DescMessage {
   const options = create(FieldOptionsSchema);
   setExtension(options, rules.field, create(rules.FieldRulesSchema, field));
@@ -140,16 +144,18 @@ function ruled(
     name: 'ruled.proto',
     package: 'ruled',
     syntax: 'proto3',
-    dependency: ['buf/validate/validate.proto'],
+    dependency: ['buf/validate/validate.proto', 'google/protobuf/wrappers.proto'],
     messageType: [
       {
         name: 'Ruled',
-        field: [{ name: 'text', number: 1, label: Label.OPTIONAL, type: Type.STRING, options }],
+        field: [{ ...kind, name: 'text', number: 1, options }],
         ...(Object.keys(message).length > 0 && { options: ofMessage }),
       },
     ],
   });
-  const registry = createFileRegistry(file, () => rules.file_buf_validate_validate);
+  const registry = createFileRegistry(file, (name) =>
+    name.startsWith('buf') ? rules.file_buf_validate_validate : file_google_protobuf_wrappers,
+  );
   return registry.getMessage('ruled.Ruled') as DescMessage;
 }
 
@@ -220,6 +226,22 @@ describe('the first look at a request', () => {
     ['an exception that it has not learnt', ruled({ ignore: rules.Ignore.IF_ZERO_VALUE })],
   ])('leaves %s to the judge', (_, schema) => {
     expect(isSurelyValid(schema, create(schema, { text: 'a' } as never))).toBe(false);
+  });
+
+  it('leaves a rule of an extension to the judge, which has no field of its own', () => {
+    const string = create(rules.StringRulesSchema, { maxBytes: 9n });
+    string.$unknown = [{ no: 1_000, wireType: 0, data: new Uint8Array([1]) }];
+    const schema = ruled({ type: { case: 'string', value: string } });
+    expect(isSurelyValid(schema, create(schema, { text: 'a' } as never))).toBe(false);
+  });
+
+  it('leaves a text in a wrapper to the judge', () => {
+    const items = { type: { case: 'string' as const, value: { pattern: '^[^:]*$' } } };
+    const wrapped = { type: Type.MESSAGE, typeName: '.google.protobuf.StringValue', label: Label.REPEATED };
+    const schema = ruled({ type: { case: 'repeated', value: { items } } }, {}, wrapped);
+    const message = create(schema, { text: [create(StringValueSchema, { value: 'a:b' })] } as never);
+    expect(judge.validate(schema, message).kind).toBe('invalid');
+    expect(isSurelyValid(schema, message)).toBe(false);
   });
 
   it('passes what is ruled by no more than it has learnt', () => {

@@ -78,6 +78,15 @@ describe('a lease token', () => {
     expect(parseLeaseToken(leaseToken({ lease: 7, group }))).toEqual({ lease: 7, group });
   });
 
+  it('is read for what it is, whatever was read before it', () => {
+    const names = [1, 2, 1].flatMap((lease) => ['a', 'b'].map((group) => ({ lease, group })));
+    for (const each of names) {
+      expect(leaseName(leaseToken(each), 'lease_token')).toEqual(each);
+      expect(() => leaseName('0.a', 'lease_token')).toThrow(/lease_token/);
+      expect(leaseName(leaseToken(each), 'lease_token')).toEqual(each);
+    }
+  });
+
   it('fits its field with the longest names', () => {
     const group = '€'.repeat(42);
     expect(leaseToken({ lease: Number.MAX_SAFE_INTEGER, group }).length).toBeLessThanOrEqual(512);

@@ -7,10 +7,11 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { ABORT } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DEFAULT_STREAM_SETTINGS, type LeasedEvent, type Stream } from '../../src/bus/event.js';
+import { DEFAULT_STREAM_SETTINGS, type LeasedEvent, type Mark, type Stream } from '../../src/bus/event.js';
 import type { BusStore } from '../../src/bus/store.js';
 import type { ClaimRequest } from '../../src/bus/verbs.js';
 import { LmdbBusStore } from '../../src/stores/lmdb/bus.js';
+import { leasesIn, rowsIn } from '../../src/stores/lmdb/bus-keys.js';
 import { type Database, keysIn, openEnvironment } from '../../src/stores/lmdb/environment.js';
 import { type Range, rangeOf } from '../../src/stores/lmdb/keys.js';
 import { Space } from '../../src/stores/lmdb/space.js';
@@ -27,6 +28,7 @@ import {
   groupFacts,
   keyed,
   listDead,
+  MARKS,
   makeDead,
   mark,
   markAll,
@@ -113,9 +115,7 @@ class Bench {
     });
   }
 
-  keys(range = EVERYTHING_OF_STREAMS): number {
-    return keysIn(this.db, range, 100_000).length;
-  }
+  readonly keys = (range = EVERYTHING_OF_STREAMS): number => keysIn(this.db, range, 100_000).length;
 
   get transactions(): number {
     return (this.db.getStats() as { lastTxnId: number }).lastTxnId;
@@ -310,6 +310,20 @@ describe('a job that throws', () => {
 });
 
 describe('a frame', () => {
+  it('shares records no larger than half a page, however long the keys of its events are', async () => {
+    const number = await givenGroup(bench.store);
+    await write(
+      bench.store,
+      number,
+      newEvents(100, (i) => ({ orderingKey: `${i}`.padEnd(120, 'k') })),
+    );
+    expect(await claim(bench.store, number)).toHaveLength(100);
+    const leases = leasesIn({ stream: number, no: 1, generation: 1 });
+    const sizes = keysIn(bench.db, leases, 100).map((key) => bench.db.getBinary(key)?.length ?? 0);
+    expect(Math.max(...sizes)).toBeLessThan(2_000);
+    expect(sizes.length).toBeLessThan(20);
+  });
+
   it('takes a few records and not one for each event, and leaves none', async () => {
     const number = await givenGroup(bench.store);
     await write(bench.store, number, newEvents(100));
@@ -443,7 +457,8 @@ const histories = fc.array(
       act: fc.constant('settle' as const),
       pick,
       isFenced: fc.boolean(),
-      mark: fc.constantFrom('processed' as const, 'retry' as const, 'unprocessed' as const),
+      // Of one event in one step: what goes with the first comes anew with the next.
+      marks: fc.array(fc.constantFrom(...MARKS), { minLength: 1, maxLength: 3 }),
     }),
     fc.record({ act: fc.constant('extend' as const), pick }),
     fc.record({ act: fc.constant('release' as const), consumer: fc.constantFrom('c1', 'c2') }),
@@ -482,6 +497,24 @@ class Twins {
         return facts;
       });
     }
+    await this.#both((store) => this.#settleAll(store));
+    for (const { store, keys } of this.#benches) expect(await this.#records(store, keys)).toEqual([0, 0]);
+  }
+
+  async #settleAll(store: BusStore): Promise<void> {
+    const { lastSeq } = await streamFacts(store, this.#number);
+    await markAll(
+      store,
+      this.#number,
+      Array.from({ length: lastSeq }, (_, i) => i + 1),
+    );
+  }
+
+  /** How many records the rows of the group have: of their own, and shared. */
+  async #records(store: BusStore, keys: Bench['keys']): Promise<[number, number]> {
+    const { generation } = (await groupFacts(store, this.#number)).group;
+    const place = { stream: this.#number, no: 1, generation };
+    return [keys(rowsIn(place)), keys(leasesIn(place))];
   }
 
   async #both(ask: (store: BusStore) => Promise<unknown>): Promise<void> {
@@ -512,7 +545,14 @@ class Twins {
       case 'settle': {
         const given = this.#given[Math.floor(act.pick * this.#given.length)];
         const seq = await this.#seqAt(store, act.pick);
-        return mark(store, number, act.isFenced && given ? given : seq, act.mark, { delayMs: 15 });
+        const [first, ...others] = act.marks;
+        const lease = act.isFenced && given ? given.lease : undefined;
+        const marked = lease === undefined ? seq : given?.event.seq;
+        const settlements = [
+          { seq: marked as number, lease, mark: first as Mark, delayMs: 15 },
+          ...others.map((each) => ({ seq: marked as number, lease: undefined, mark: each, delayMs: 15 })),
+        ];
+        return store.settle(number, GROUP, settlements, never);
       }
       case 'extend': {
         const given = this.#given[Math.floor(act.pick * this.#given.length)];

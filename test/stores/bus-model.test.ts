@@ -1,5 +1,4 @@
 /** The model of the bus against its own laws: what they ask for can be had, and the model has it. */
-
 import { describeBusStore } from '../conformance/bus/bus-store.js';
 import { ModelBusStore } from '../conformance/bus/model-store.js';
 import { type BusSubject, Told } from '../conformance/bus/subject.js';

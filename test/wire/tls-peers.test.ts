@@ -1,5 +1,4 @@
 /** What is known of a caller from its connection, on both ports and every way of calling. */
-
 import { copyFileSync, readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';

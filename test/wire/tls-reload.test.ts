@@ -1,5 +1,4 @@
 /** Certificates that are replaced while the server runs, by a process and by what it prints. */
-
 import { X509Certificate } from 'node:crypto';
 import { copyFileSync, readFileSync, renameSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';

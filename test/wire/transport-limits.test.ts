@@ -1,5 +1,4 @@
 /** What the ports do with callers that do not behave, on raw sockets: memory and bystanders are spared. */
-
 import { once } from 'node:events';
 import { Agent, get } from 'node:http';
 import http2 from 'node:http2';

@@ -2,7 +2,6 @@
  * Claims, and what becomes of a claim's frame. A claim that would change nothing is answered from memory:
  * readers look at every ring, and a look that finds nothing must not cost the disk anything.
  */
-
 import { MAX_LOOK_EVENTS } from '../../bus/bounds.js';
 import { accept, claim, idleClaim, release } from '../../bus/delivery.js';
 import type { BusStore } from '../../bus/store.js';

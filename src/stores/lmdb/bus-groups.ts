@@ -3,7 +3,6 @@
  * again, and what it has in flight lies under its generation; so a seek is a new generation, a deletion
  * the end of a number, and what lay under either is left to the sweeper as one range.
  */
-
 import { MAX_GROUPS } from '../../bus/bounds.js';
 import type { GroupSettings, Position } from '../../bus/event.js';
 import type { BusStore } from '../../bus/store.js';

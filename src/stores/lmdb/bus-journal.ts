@@ -3,7 +3,6 @@
  * job is over. The one thing that is read here is the body of an event that dies or is replayed, which
  * lies where earlier jobs left it.
  */
-
 import type { DeliveryGroup } from '../../bus/delivery.js';
 import type { Batch } from './batch.js';
 import {

@@ -2,7 +2,6 @@
  * A write: what is known of its ids, what it is refused for, and then the events, what is remembered of
  * them, and the few old ones that go for it. All is decided before the first of them is staged.
  */
-
 import { MAX_DEDUPE_RECORDS, MAX_TRIM_EVENTS } from '../../bus/bounds.js';
 import { eventBytes, type NewEvent } from '../../bus/event.js';
 import type { WriteAnswer, WriteOptions, WrittenEvent } from '../../bus/verbs.js';

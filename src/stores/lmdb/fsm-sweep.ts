@@ -3,7 +3,6 @@
  * histories that were let go. All that is to do is written in the database, so a restart loses none of
  * it, and a step that fails is simply taken again.
  */
-
 import { Rounds } from '../rounds.js';
 import { keysIn } from './environment.js';
 import type { FsmContext } from './fsm-context.js';

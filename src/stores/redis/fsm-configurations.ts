@@ -3,7 +3,6 @@
  * changes, so a copy in memory is as good as the store's; retention does, so its copy is at most a
  * second old.
  */
-
 import { BoundedMap } from '../../bounded-map.js';
 import { Fault } from '../../fault.js';
 import { type Configuration, type ConfigurationContent, contentHash } from '../../fsm/configuration.js';

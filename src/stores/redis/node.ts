@@ -8,7 +8,7 @@
  * - it queues what is sent while not connected: `enableOfflineQueue` off, and `ready` is asked first;
  * - its auto-pipelining holds a batch back until the batch before it is answered, so a slow reply stops
  *   what was never sent. Here the socket is corked until the end of the turn of the event loop instead:
- *   as few writes, and nothing waits, but for what is urgent;
+ *   as few writes, and nothing waits; the first urgent command of a turn takes along what is held back;
  * - its Cluster client resends whole pipelines, or leaves MOVED to the caller when answers are mixed:
  *   routing is done in router.ts, one command at a time.
  */
@@ -71,6 +71,8 @@ export class Node {
   readonly address: Address;
   readonly #redis: Redis;
   #corked = false;
+  /** Whether this turn of the event loop has sent something before its end. */
+  #flushed = false;
   #inFlight = 0;
   /** Of the attempts to connect since it was last ready. */
   #lastError: Error | undefined;
@@ -143,13 +145,14 @@ export class Node {
     };
     command.promise.then(settled, settled);
     this.#redis.sendCommand(command);
-    if (options?.isUrgent) this.#flush();
+    if (options?.isUrgent && !this.#flushed) this.#flush();
     return command.promise;
   }
 
-  /** Sends what is held back by now. */
+  /** Sends what is held back by now; once a turn, or many claims at once would be as many writes. */
   #flush(): void {
     const { stream } = this.#redis;
+    this.#flushed = true;
     stream.uncork();
     stream.cork();
   }
@@ -161,6 +164,7 @@ export class Node {
     stream.cork();
     setImmediate(() => {
       this.#corked = false;
+      this.#flushed = false;
       stream.uncork();
     });
   }

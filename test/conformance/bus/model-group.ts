@@ -2,7 +2,6 @@
  * One group of the model: the law of delivery over plain maps, looked through from end to end each time.
  * Too simple to be wrong, and written from the law alone, so that it shares no thought with any store.
  */
-
 import { ACCEPT_GRACE_MS, MAX_LOOK_EVENTS } from '../../../src/bus/bounds.js';
 import {
   backoffMs,

@@ -3,7 +3,6 @@
  * what every store must answer. It is a store itself, so the laws are run against it too, which shows
  * that no law asks for what the others forbid.
  */
-
 import { MAX_GROUPS, MAX_TRIM_EVENTS } from '../../../src/bus/bounds.js';
 import {
   DEFAULT_GROUP,
