@@ -51,8 +51,12 @@ export function addWrite(bus: Command, io: Io): void {
     .addHelpText('after', NOTES);
   connected(command, io, async (it, stream: string, options: WriteOptions): Answer => {
     const { file, expectedSeq, ...event } = options;
-    if (file === undefined) return writeOne(it, stream, options);
     const others = Object.keys(event).filter((name) => ONE_EVENT.has(name));
+    if (file === undefined && others.length === 0)
+      throw new InputError(
+        'says nothing of the event: give --type, --body or --json, or -f - to read events from stdin',
+      );
+    if (file === undefined) return writeOne(it, stream, options);
     if (others.length > 0 || expectedSeq !== undefined)
       throw new InputError('-f names everything in its file; leave out the options of a single event');
     return writeFile(it, stream, file);

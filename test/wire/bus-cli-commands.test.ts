@@ -339,6 +339,8 @@ describe.each(STORES)('on $name', ({ isMissing, start }) => {
       [2, ['create', 'a:b'], /name: /],
       [2, ['create', 'x', '--max-age', 'soon'], /such as 500ms, 30s, 5m, 12h or 30d/],
       [2, ['create', 'x', '--max-bytes', '5GB'], /such as 1000000, 64MiB or 5GiB/],
+      [2, ['write', 'orders'], /-f - to read events from stdin/],
+      [2, ['write', 'orders', '--expected-seq', '0'], /says nothing of the event/],
       [2, ['write', 'orders', '--json', '{'], /--json: /],
       [2, ['write', 'orders', '--json', '{}', '--body', 'x'], /leave one out/],
       [2, ['write', 'orders', '-f', '-', '--type', 'x'], /leave out the options of a single event/],
