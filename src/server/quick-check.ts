@@ -3,8 +3,8 @@
  * what this look does not pass, or cannot tell, goes there, and what callers are told comes from there. The
  * judge makes a path for every field before it knows that there is anything to say of it, which came to 18 %
  * of an event written in a batch and 9 % of one delivered and marked; this asks for the values alone. It
- * knows those rules of our protos that are asked of every request, compiled once for each message; not those
- * of durations, timestamps and lists without repeats, so that a message which has one of them is judged.
+ * knows most of the rules that our protos use, compiled once for each message; a request that sets a duration or
+ * a timestamp with a rule, or has a list that must not repeat itself, is judged.
  */
 import { type DescField, type DescMessage, getOption, hasOption, type Message } from '@bufbuild/protobuf';
 import { isReflectMessage, type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect';

@@ -7,6 +7,17 @@ import { Node } from '../../src/stores/redis/node.js';
 import { engineUrl } from '../support/backends.js';
 import { RedisServer } from '../support/redis-server.js';
 
+/** Sends one command in another process and prints the lines that hold the answer, without their kinds and lengths. */
+const ASK = `
+  const [port, command] = process.argv.slice(1);
+  const socket = require('node:net').connect(Number(port), '127.0.0.1', () => socket.write(command + '\\r\\n'));
+  socket.once('data', (reply) => {
+    const lines = String(reply).trim().split('\\r\\n');
+    process.stdout.write(lines.filter((line) => !/^[*$]/.test(line)).join('\\n').replace(/^:/, ''));
+    socket.destroy();
+  });
+`;
+
 describe.skipIf(!engineUrl('redis'))('a command', () => {
   let redis: RedisServer;
   let node: Node;
@@ -22,9 +33,12 @@ describe.skipIf(!engineUrl('redis'))('a command', () => {
 
   /** What Redis says while this process does nothing else: the turn goes on. */
   function meanwhile(...command: string[]): string {
-    const cli = spawnSync('redis-cli', ['-p', String(redis.port), ...command], { encoding: 'utf8' });
-    if (cli.status !== 0) throw new Error(cli.stderr);
-    return cli.stdout.trim();
+    const asked = spawnSync(process.execPath, ['-e', ASK, String(redis.port), command.join(' ')], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    });
+    if (asked.status !== 0) throw new Error(asked.stderr);
+    return asked.stdout;
   }
 
   it('leaves with all others of its turn', async () => {
